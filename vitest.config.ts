@@ -6,6 +6,7 @@ export default defineConfig({
       {
         test: {
           name: 'server',
+          globalSetup: 'test/support/global-s3.ts',
           include: ['test/**/*.test.ts'],
           exclude: ['test/clients/**', 'test/local-s3/contract.test.ts'],
           testTimeout: 30_000,
@@ -23,6 +24,7 @@ export default defineConfig({
       {
         test: {
           name: 'clients',
+          globalSetup: 'test/support/global-s3.ts',
           include: ['test/clients/**/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 60_000,

@@ -1,0 +1,91 @@
+import type { ListedObject, ListPage, ObjectStore } from './s3.ts';
+
+/** A file or a directory as a listing shows it. */
+export interface Entry {
+  readonly name: string;
+  readonly type: 'file' | 'directory';
+  /** Bytes; 0 for a directory. */
+  readonly size: number;
+  readonly modified: Date;
+}
+
+/**
+ * The time of every directory. S3 keeps none for a prefix, and "now" would make mirrors copy again; a constant
+ * is the same from every task of a fleet.
+ */
+export const DIRECTORY_TIME = new Date('2000-01-01T00:00:00Z');
+
+export function directoryEntry(name: string): Entry {
+  return { name, type: 'directory', size: 0, modified: DIRECTORY_TIME };
+}
+
+export function fileEntry(name: string, { size, modified }: { size: number; modified: Date }): Entry {
+  return { name, type: 'file', size, modified };
+}
+
+/** One level of keys. */
+export interface Level {
+  readonly bucket: string;
+  /** Key prefix of the directory. */
+  readonly directory: string;
+  /** What all wanted names begin with. */
+  readonly namePrefix: string;
+}
+
+/** The first page of a level; asking for it tells whether anything is there. */
+export function firstPage(
+  store: ObjectStore,
+  { bucket, directory, namePrefix }: Level,
+  signal?: AbortSignal,
+) {
+  return store.list(bucket, { prefix: directory + namePrefix, delimiter: '/' }, signal);
+}
+
+/**
+ * The entries of a level, a batch for each page of at most 1,000 keys, in key order; nothing beyond a page is
+ * held. A name that is both file and directory is given once, as the directory, even where its keys stand
+ * pages apart (`a`, many `a-...`, `a/`): a file is held back while its directory may still come.
+ */
+export async function* entriesOf(
+  store: ObjectStore,
+  level: Level,
+  first: ListPage,
+  signal?: AbortSignal,
+): AsyncGenerator<Entry[]> {
+  let held: readonly ListedObject[] = [];
+  for (let page = first; ; ) {
+    // The directory's own marker has the prefix itself as its key.
+    const files = [...held, ...page.objects.filter(({ key }) => key !== level.directory)];
+    const last = page.next === undefined ? undefined : lastKey(page);
+    held = last === undefined ? [] : files.filter(({ key }) => last.startsWith(key) && last < `${key}/`);
+    const directories = new Set(page.prefixes);
+    const shown = files.filter((file) => !held.includes(file) && !directories.has(`${file.key}/`));
+    yield merge(shown, page.prefixes, level.directory.length);
+    if (page.next === undefined) return;
+    const query = {
+      prefix: level.directory + level.namePrefix,
+      delimiter: '/' as const,
+      continuation: page.next,
+    };
+    page = await store.list(level.bucket, query, signal);
+  }
+}
+
+function lastKey({ objects, prefixes }: ListPage): string {
+  const object = objects.at(-1)?.key ?? '';
+  const prefix = prefixes.at(-1) ?? '';
+  // S3 orders by UTF-8 bytes, JavaScript by UTF-16 units.
+  return Buffer.compare(Buffer.from(object), Buffer.from(prefix)) > 0 ? object : prefix;
+}
+
+function merge(files: readonly ListedObject[], prefixes: readonly string[], skip: number): Entry[] {
+  const entries: Entry[] = [];
+  let next = 0;
+  for (const file of files) {
+    for (let prefix = prefixes[next]; prefix !== undefined && prefix < file.key; prefix = prefixes[++next])
+      entries.push(directoryEntry(prefix.slice(skip, -1)));
+    entries.push(fileEntry(file.key.slice(skip), file));
+  }
+  for (const prefix of prefixes.slice(next)) entries.push(directoryEntry(prefix.slice(skip, -1)));
+  return entries;
+}

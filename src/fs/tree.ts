@@ -1,0 +1,47 @@
+import type { Identity, Mount, Permission } from '../identity/identity.ts';
+import { StorageError } from './errors.ts';
+import type { Location } from './s3.ts';
+
+/** A key's longest length in UTF-8 bytes (S3 user guide, object key names). */
+const LONGEST_KEY = 1024;
+
+/** Where a virtual path leads: its mount, its object's place, and the prefix of what lies below it. */
+export interface Place extends Location {
+  readonly path: string;
+  readonly mount: Mount;
+  /** Key prefix of the directory of this name, ending in `/`; empty for a bucket's root. */
+  readonly prefix: string;
+  /** Whether it is a mount's own folder, which always exists and cannot be removed. */
+  readonly root: boolean;
+}
+
+/**
+ * Maps a virtual path to its place.
+ * @param path absolute and normalized
+ * @throws StorageError not-found outside every mount, bad-name for a key that S3 cannot hold
+ */
+export function locate(identity: Identity, path: string): Place {
+  const mount = identity.mounts
+    .filter((each) => each.path === '/' || path === each.path || path.startsWith(`${each.path}/`))
+    .reduce<Mount | undefined>(
+      (deepest, each) => (deepest && deepest.path.length > each.path.length ? deepest : each),
+      undefined,
+    );
+  if (mount === undefined) throw new StorageError('not-found', 'outside every mount');
+  const inside = path.slice(mount.path === '/' ? 1 : mount.path.length + 1);
+  const key = mount.prefix + inside;
+  if (Buffer.byteLength(key) > LONGEST_KEY - 1) throw new StorageError('bad-name', 'the key is too long');
+  const root = inside === '';
+  return { path, mount, bucket: mount.bucket, key, prefix: root ? mount.prefix : `${key}/`, root };
+}
+
+/** @throws StorageError denied unless one of the permissions is held at the place */
+export function need({ mount }: Place, ...anyOf: Permission[]): void {
+  if (!anyOf.some((permission) => mount.permissions.has(permission)))
+    throw new StorageError('denied', `needs the permission to ${anyOf.join(' or ')}`);
+}
+
+/** The virtual path one level up; the root's own is the root. */
+export function parentOf(path: string): string {
+  return path.slice(0, path.lastIndexOf('/')) || '/';
+}

@@ -1,0 +1,69 @@
+import type { Permission } from '../identity/identity.ts';
+import type { Reply } from './reply.ts';
+import type { Session } from './session.ts';
+import type { Transfer } from './transfer.ts';
+
+/** Runs a command and returns its one final reply, or throws. */
+export type Handler = (session: Session, argument: string) => Reply | Promise<Reply>;
+
+/** Runs a command that moves data, beside the control loop; may send one 1xx mark by `session.openData`. */
+export type TransferHandler = (session: Session, argument: string, transfer: Transfer) => Promise<Reply>;
+
+interface Rules {
+  /**
+   * `required`: 501 without; `none`: 501 with; `ignored`: what stands there does not matter; `path`: required,
+   * and taken with its blanks; `verbatim`: taken with its blanks, and may be empty.
+   */
+  readonly argument: 'none' | 'ignored' | 'optional' | 'required' | 'path' | 'optional-path' | 'verbatim';
+  /** Answered before login; all other rows then get 530. */
+  readonly beforeLogin?: boolean;
+  /** The identity must hold one of these somewhere; the filesystem decides for the path itself. */
+  readonly needs?: readonly Permission[];
+  /** Stores under the name that it is given: a refused name is 553, not 550. */
+  readonly writes?: boolean;
+  /** Acted on while a transfer runs (`bare`: without an argument); all other rows wait for its end. */
+  readonly duringTransfer?: 'always' | 'bare';
+  /** The argument never appears in a log or a trace. */
+  readonly secret?: boolean;
+  /** Lines of FEAT (RFC 2389). */
+  readonly feat?: (session: Session) => readonly string[];
+  /** How it is written, for HELP. */
+  readonly help: string;
+}
+
+/** A row of the command table. */
+export type Row = Rules &
+  (
+    | { readonly run: Handler; readonly transfer?: never }
+    | { readonly transfer: TransferHandler; readonly run?: never }
+  );
+
+export type Rows = Readonly<Record<string, Row>>;
+
+/** One line of the client: verb in upper case, argument verbatim. */
+export interface Command {
+  readonly verb: string;
+  /** What follows the one blank behind the verb; undefined when its bytes are not UTF-8. */
+  readonly argument: string | undefined;
+}
+
+const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/**
+ * Splits a line: exactly one blank separates the verb from a pathname, which keeps its own blanks (RFC 3659 2.2).
+ * @returns undefined for an empty line, which is ignored
+ */
+export function parseCommand(line: Buffer): Command | undefined {
+  if (line.length === 0) return undefined;
+  const blank = line.indexOf(0x20);
+  const verb = line
+    .subarray(0, blank < 0 ? line.length : blank)
+    .toString('latin1')
+    .toUpperCase();
+  if (blank < 0) return { verb, argument: '' };
+  try {
+    return { verb, argument: UTF8.decode(line.subarray(blank + 1)) };
+  } catch {
+    return { verb, argument: undefined };
+  }
+}

@@ -1,0 +1,103 @@
+import type { Handler, Rows } from '../command.ts';
+import { parentPath, quotePath } from '../path.ts';
+import { type Reply, ReplyError, reply } from '../reply.ts';
+import type { Session } from '../session.ts';
+import { formatTimeVal, parseTimeVal } from '../time.ts';
+
+const MTIME_REFUSED = 'Times are those of the upload here and cannot be set.';
+
+async function enter(session: Session, path: string): Promise<Reply> {
+  await session.login.filesystem.enter(path);
+  session.state.cwd = path;
+  return reply(250, 'Directory changed.');
+}
+
+const cwd: Handler = (session, argument) => enter(session, session.resolve(argument));
+
+const cdup: Handler = (session) => enter(session, parentPath(session.state.cwd));
+
+function pwd({ state }: Session): Reply {
+  return reply(257, `${quotePath(state.cwd)} is the current directory.`);
+}
+
+async function mkd(session: Session, argument: string): Promise<Reply> {
+  const path = session.resolve(argument);
+  await session.login.filesystem.makeDirectory(path).catch(asFiles);
+  return reply(257, `${quotePath(path)} created.`);
+}
+
+async function rmd(session: Session, argument: string): Promise<Reply> {
+  await session.login.filesystem.removeDirectory(session.resolve(argument));
+  return reply(250, 'Directory removed.');
+}
+
+async function dele(session: Session, argument: string): Promise<Reply> {
+  await session.login.filesystem.remove(session.resolve(argument));
+  return reply(250, 'File deleted.');
+}
+
+async function rnfr(session: Session, argument: string): Promise<Reply> {
+  session.state.renameSource = undefined;
+  session.state.renameSource = await session.login.filesystem.renameSource(session.resolve(argument));
+  return reply(350, 'Send RNTO with the new name.');
+}
+
+async function rnto(session: Session, argument: string): Promise<Reply> {
+  const { renameSource } = session.state;
+  session.state.renameSource = undefined;
+  if (!renameSource) return reply(503, 'Send RNFR first.');
+  const target = session.resolve(argument);
+  await session.login.filesystem.rename(renameSource, target);
+  return reply(250, 'Renamed.');
+}
+
+/** Exact, or refused: converted line ends make a size that nobody knows without reading (RFC 3659 4.2). */
+async function size(session: Session, argument: string): Promise<Reply> {
+  if (session.state.type === 'A' && session.config.ascii === 'convert')
+    throw new ReplyError(550, 'SIZE needs TYPE I.');
+  const file = await session.login.filesystem.file(session.resolve(argument));
+  return reply(213, String(file.size));
+}
+
+/** Also takes the form that sets a time, which by default is refused: the time shown is the upload's. */
+async function mdtm(session: Session, argument: string): Promise<Reply> {
+  const { filesystem } = session.login;
+  const time = /^\d{14}(\.\d+)?([+-]\d+)? /.exec(argument);
+  if (time && !(await filesystem.fileExists(session.resolve(argument)))) return reply(504, MTIME_REFUSED);
+  const file = await filesystem.file(session.resolve(argument));
+  return reply(213, formatTimeVal(file.modified));
+}
+
+function mfmt(_: Session, argument: string): Reply {
+  const [, time = '', path = ''] = /^(\S+) (.+)$/s.exec(argument) ?? [];
+  if (path === '' || !parseTimeVal(time)) return reply(501, 'Syntax: MFMT <YYYYMMDDhhmmss> <file>');
+  return reply(504, MTIME_REFUSED);
+}
+
+function mff(_: Session, argument: string): Reply {
+  return /^\S+=\S* .+$/s.test(argument)
+    ? reply(504, MTIME_REFUSED)
+    : reply(501, 'Syntax: MFF <fact>=<value>; <file>');
+}
+
+/** 550 is what clients know for a directory that cannot be made because it is there. */
+function asFiles(error: unknown): never {
+  if (error instanceof Error && 'failure' in error && error.failure === 'exists')
+    throw new ReplyError(550, 'The name exists already.', { cause: error });
+  throw error;
+}
+
+export const FILES: Rows = {
+  CWD: { argument: 'path', help: 'CWD <directory>', run: cwd },
+  CDUP: { argument: 'ignored', help: 'CDUP', run: cdup },
+  PWD: { argument: 'ignored', help: 'PWD', run: pwd },
+  MKD: { argument: 'path', needs: ['make-directory'], writes: true, help: 'MKD <directory>', run: mkd },
+  RMD: { argument: 'path', needs: ['remove-directory'], help: 'RMD <directory>', run: rmd },
+  DELE: { argument: 'path', needs: ['delete'], help: 'DELE <file>', run: dele },
+  RNFR: { argument: 'path', needs: ['rename'], help: 'RNFR <path>', run: rnfr },
+  RNTO: { argument: 'path', needs: ['rename'], writes: true, help: 'RNTO <path>', run: rnto },
+  SIZE: { argument: 'path', needs: ['list', 'read'], help: 'SIZE <file>', feat: () => ['SIZE'], run: size },
+  MDTM: { argument: 'path', needs: ['list', 'read'], help: 'MDTM <file>', feat: () => ['MDTM'], run: mdtm },
+  MFMT: { argument: 'path', needs: ['write'], help: 'MFMT <time> <file>', run: mfmt },
+  MFF: { argument: 'path', needs: ['write'], help: 'MFF <facts> <file>', run: mff },
+};

@@ -1,0 +1,186 @@
+import { isFailure } from '../../fs/errors.ts';
+import type { Entry } from '../../fs/listing.ts';
+import type { Rows } from '../command.ts';
+import { send } from '../data.ts';
+import {
+  featMlst,
+  formatFacts,
+  formatLs,
+  isListable,
+  type ListedEntry,
+  parseListArgument,
+  permFact,
+  uniqueFact,
+} from '../listing.ts';
+import { joinPath, parentPath } from '../path.ts';
+import { type Pattern, parsePattern } from '../pattern.ts';
+import { multiline, type Reply, ReplyError, reply } from '../reply.ts';
+import type { Session } from '../session.ts';
+import type { Transfer } from '../transfer.ts';
+
+/** Lines of STAT, which holds up the control connection. */
+const MOST_STAT_LINES = 10_000;
+
+type Batches = AsyncIterable<readonly Entry[]> | Iterable<readonly Entry[]>;
+
+interface Found {
+  readonly file: boolean;
+  readonly batches: Batches;
+  /** What NLST puts before each name, so that RETR finds it (RFC 1123 4.1.2.7). */
+  readonly before: string;
+}
+
+/** Finds what LIST, NLST or STAT was asked for: a directory, a file, or what matches a pattern. */
+async function find(session: Session, argument: string, signal?: AbortSignal): Promise<Found> {
+  const { recursive, path } = parseListArgument(argument);
+  if (recursive) throw new ReplyError(504, 'Recursive listings are not supported.');
+  const { filesystem } = session.login;
+  const target = path === undefined ? session.state.cwd : session.resolve(path);
+  const pattern = path === undefined ? undefined : parsePattern(path);
+  // A name that exists is meant, even if it looks like a pattern.
+  if (pattern && !(await filesystem.exists(target))) return findMatches(session, pattern, signal);
+  const { file, batches } = await filesystem.list(target, '', signal);
+  if (file) return { file, batches, before: (path ?? '').slice(0, (path ?? '').lastIndexOf('/') + 1) };
+  const before = path === undefined || path === '.' ? '' : path.endsWith('/') ? path : `${path}/`;
+  return { file, batches, before };
+}
+
+async function findMatches(session: Session, pattern: Pattern, signal?: AbortSignal): Promise<Found> {
+  const directory = session.resolve(pattern.directory || '.');
+  const { file, batches } = await session.login.filesystem.list(directory, pattern.prefix, signal);
+  async function* matching() {
+    for await (const batch of batches) yield batch.filter(({ name }) => pattern.matches(name));
+  }
+  return { file: false, batches: file ? [] : matching(), before: pattern.directory };
+}
+
+/** A listing's bytes, a portion for each page. */
+async function* encode(batches: Batches, line: (entry: ListedEntry) => string): AsyncGenerator<Buffer> {
+  for await (const batch of batches) {
+    const lines = batch.filter(({ name }) => isListable(name)).map((entry) => `${line(entry)}\r\n`);
+    if (lines.length > 0) yield Buffer.from(lines.join(''));
+  }
+}
+
+async function transmit(session: Session, transfer: Transfer, body: AsyncIterable<Buffer>): Promise<Reply> {
+  const socket = await session.openData(transfer, 'Here comes the listing.');
+  await send(socket, body, session.transferOptions(transfer));
+  return reply(226, 'Listing sent.');
+}
+
+async function list(session: Session, argument: string, transfer: Transfer): Promise<Reply> {
+  const { batches } = await find(session, argument, transfer.signal);
+  const now = new Date();
+  return transmit(
+    session,
+    transfer,
+    encode(batches, (entry) => formatLs(entry, now)),
+  );
+}
+
+async function nlst(session: Session, argument: string, transfer: Transfer): Promise<Reply> {
+  const { batches, before } = await find(session, argument, transfer.signal);
+  return transmit(
+    session,
+    transfer,
+    encode(batches, ({ name }) => before + name),
+  );
+}
+
+/** No patterns and no options, whatever the name looks like (RFC 3659 7.1). */
+async function mlsd(session: Session, argument: string, transfer: Transfer): Promise<Reply> {
+  const path = argument === '' ? session.state.cwd : session.resolve(argument);
+  transfer.path = path;
+  const { file, batches } = await session.login.filesystem.list(path, '', transfer.signal);
+  if (file) throw new ReplyError(501, 'Not a directory.');
+  const facts = factsOf(session);
+  return transmit(
+    session,
+    transfer,
+    encode(batches, (entry) => `${facts(entry, path)} ${entry.name}`),
+  );
+}
+
+async function mlst(session: Session, argument: string): Promise<Reply> {
+  const path = argument === '' ? session.state.cwd : session.resolve(argument);
+  const entry = await session.login.filesystem.entry(path);
+  const line = `${factsOf(session)(entry, parentPath(path))} ${path}`;
+  return multiline(250, 'Listing', [line], 'End');
+}
+
+/** How this session sees an entry of `directory` (RFC 3659 section 7.5). */
+function factsOf(session: Session): (entry: ListedEntry, directory: string) => string {
+  const { facts } = session.state;
+  const { filesystem } = session.login;
+  const { permissions: held } = filesystem.locate('/').mount;
+  const allowed = {
+    list: held.has('list'),
+    read: held.has('read'),
+    write: held.has('write'),
+    overwrite: held.has('overwrite'),
+    append: held.has('append'),
+    delete: held.has('delete'),
+    rename: held.has('rename'),
+    makeDirectory: held.has('make-directory'),
+    removeDirectory: held.has('remove-directory'),
+  };
+  const permissions = { file: permFact('file', allowed), directory: permFact('directory', allowed) };
+  return (entry, directory) => {
+    const path = joinPath(directory, entry.name);
+    const unique = facts.has('unique') ? uniqueFact(`${entry.type} ${path}`) : '';
+    return formatFacts(entry, facts, { permissions: permissions[entry.type], unique });
+  };
+}
+
+/** Bare: how the session stands. With a path: a listing over the control connection (RFC 959 4.1.3). */
+async function stat(session: Session, argument: string): Promise<Reply> {
+  if (argument.trim() === '') return status(session);
+  const { file, batches } = await find(session, argument);
+  const now = new Date();
+  const lines: string[] = [];
+  for await (const batch of batches) {
+    lines.push(...batch.filter(({ name }) => isListable(name)).map((entry) => formatLs(entry, now)));
+    if (lines.length > MOST_STAT_LINES) throw new ReplyError(552, 'Too many entries for STAT, use LIST.');
+  }
+  return multiline(file ? 213 : 212, 'Status follows:', lines, 'End of status.');
+}
+
+function status({ address, state, transfer }: Session): Reply {
+  const { login, type } = state;
+  const lines = [
+    `Connected from ${address}`,
+    login ? `Logged in as ${login.identity.user}` : 'Not logged in',
+    `TYPE: ${type}, STRU: F, MODE: S`,
+    transfer ? `${transfer.verb} under way: ${transfer.bytes} bytes` : 'No transfer under way',
+  ];
+  return multiline(211, 'Ferry status:', lines, 'End of status.');
+}
+
+function optsMlst(session: Session): string {
+  return featMlst(session.state.facts);
+}
+
+/** Whether an error says that nothing is there; for tests of existence. */
+export function isMissing(error: unknown): boolean {
+  return isFailure(error, 'not-found');
+}
+
+export const LISTINGS: Rows = {
+  LIST: { argument: 'optional-path', needs: ['list'], help: 'LIST [<path>]', transfer: list },
+  NLST: { argument: 'optional-path', needs: ['list'], help: 'NLST [<path>]', transfer: nlst },
+  MLSD: { argument: 'optional-path', needs: ['list'], help: 'MLSD [<directory>]', transfer: mlsd },
+  MLST: {
+    argument: 'optional-path',
+    needs: ['list', 'read'],
+    help: 'MLST [<path>]',
+    feat: (session) => [optsMlst(session)],
+    run: mlst,
+  },
+  STAT: {
+    argument: 'optional-path',
+    beforeLogin: true,
+    duringTransfer: 'bare',
+    help: 'STAT [<path>]',
+    run: stat,
+  },
+};

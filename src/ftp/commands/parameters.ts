@@ -1,0 +1,122 @@
+import { isIPv4 } from 'node:net';
+import { parseEprt, parsePort } from '../active.ts';
+import { sameAddress } from '../address.ts';
+import type { Rows } from '../command.ts';
+import { dropEndpoint } from '../endpoint.ts';
+import { type Reply, ReplyError, reply } from '../reply.ts';
+import type { Session } from '../session.ts';
+
+/** RFC 2577 section 3: a port below is a service's, and may be the target of a bounce. */
+const FIRST_UNPRIVILEGED = 1024;
+
+/** Bytes that an upload can have at most: S3 takes 10,000 parts. */
+const MOST_BYTES = 10_000 * 8 * 2 ** 20;
+
+async function reserve(session: Session): Promise<number> {
+  dropEndpoint(session.state.endpoint);
+  session.state.endpoint = undefined;
+  const { user } = session.login.identity;
+  const reservation = await session.context.passivePorts.reserve({ address: session.address, user });
+  session.state.endpoint = { mode: 'passive', reservation };
+  return reservation.port;
+}
+
+async function pasv(session: Session): Promise<Reply> {
+  if (session.state.epsvOnly) return reply(501, 'Only EPSV is allowed after EPSV ALL.');
+  const address = session.config.passiveAddress ?? session.localAddress;
+  if (!isIPv4(address)) return reply(425, 'Use EPSV on IPv6.');
+  const port = await reserve(session);
+  const numbers = [...address.split('.'), port >> 8, port & 255].join(',');
+  // No dot, no blanks between the numbers: some NATs and clients match the text.
+  return reply(227, `Entering Passive Mode (${numbers}).`);
+}
+
+async function epsv(session: Session, argument: string): Promise<Reply> {
+  const wanted = argument.trim().toUpperCase();
+  const family = isIPv4(session.localAddress) ? '1' : '2';
+  if (wanted === 'ALL') {
+    session.state.epsvOnly = true;
+    return reply(200, 'Only EPSV from now on.');
+  }
+  if (wanted !== '' && !/^\d+$/.test(wanted)) return reply(501, 'Syntax: EPSV [1|2|ALL]');
+  if (wanted !== '' && wanted !== family)
+    return reply(522, `Network protocol not supported, use (${family})`);
+  return reply(229, `Entering Extended Passive Mode (|||${await reserve(session)}|)`);
+}
+
+function port(session: Session, argument: string): Reply {
+  const target = parsePort(argument.trim());
+  if (!target) return reply(501, 'Syntax: PORT h1,h2,h3,h4,p1,p2');
+  return activate(session, target);
+}
+
+function eprt(session: Session, argument: string): Reply {
+  const target = parseEprt(argument.trim());
+  const family = isIPv4(session.localAddress) ? 1 : 2;
+  if (target === undefined) return reply(501, 'Syntax: EPRT |protocol|address|port|');
+  if (target === 'unknown-protocol' || target.protocol !== family)
+    return reply(522, `Network protocol not supported, use (${family})`);
+  return activate(session, target);
+}
+
+/** Only to the client's own address and an unprivileged port, or the server could be sent anywhere. */
+function activate(session: Session, { host, port }: { host: string; port: number }): Reply {
+  if (!session.config.active) return reply(502, 'Active mode is switched off, use PASV or EPSV.');
+  if (session.state.epsvOnly) return reply(501, 'Only EPSV is allowed after EPSV ALL.');
+  if (!sameAddress(host, session.address)) return reply(501, 'Only your own address is allowed.');
+  if (port < FIRST_UNPRIVILEGED) return reply(504, 'Ports below 1024 are not allowed.');
+  dropEndpoint(session.state.endpoint);
+  session.state.endpoint = { mode: 'active', host, port, localAddress: session.localAddress };
+  return reply(200, 'Will connect to your port.');
+}
+
+function type({ state }: Session, argument: string): Reply {
+  const wanted = argument.trim().toUpperCase();
+  if (/^A( [NT])?$/.test(wanted)) state.type = 'A';
+  else if (/^(I|L ?8)$/.test(wanted)) state.type = 'I';
+  else if (/^[AEIL]\b/.test(wanted) || /^L\d+$/.test(wanted)) return reply(504, 'Type not supported.');
+  else return reply(501, 'Syntax: TYPE A|I|L 8');
+  return reply(200, `Type set to ${state.type}.`);
+}
+
+/** A parameter of which one value is served, and the other values of the standard are not. */
+function only(name: string, value: string, others: RegExp) {
+  return (_: Session, argument: string): Reply => {
+    const wanted = argument.trim().toUpperCase();
+    if (wanted === value) return reply(200, `${name} set to ${value}.`);
+    return others.test(wanted)
+      ? reply(504, `${name} ${wanted} is not supported.`)
+      : reply(501, `Syntax: ${name} ${value}`);
+  };
+}
+
+function allo({ state }: Session, argument: string): Reply {
+  const [, digits] = /^(\d{1,19})( R \d{1,19})?$/i.exec(argument.trim()) ?? [];
+  if (digits === undefined) return reply(501, 'Syntax: ALLO <bytes> [R <record size>]');
+  if (Number(digits) > MOST_BYTES) return reply(552, `Files have at most ${MOST_BYTES} bytes here.`);
+  state.announced = Number(digits);
+  return reply(200, 'Noted.');
+}
+
+function rest({ state, config }: Session, argument: string): Reply {
+  const digits = argument.trim();
+  if (!/^\d{1,19}$/.test(digits) || BigInt(digits) >= 2n ** 63n) return reply(501, 'Syntax: REST <bytes>');
+  const offset = Number(digits);
+  // Offsets count bytes as stored, and a converted file has no such thing (RFC 3659 section 5).
+  if (offset > 0 && state.type === 'A' && config.ascii === 'convert')
+    throw new ReplyError(504, 'REST needs TYPE I.');
+  state.restart = offset;
+  return reply(350, `Restarting at ${offset}; send the transfer command.`);
+}
+
+export const PARAMETERS: Rows = {
+  PORT: { argument: 'required', help: 'PORT <h1,h2,h3,h4,p1,p2>', run: port },
+  EPRT: { argument: 'required', help: 'EPRT <|protocol|address|port|>', feat: () => ['EPRT'], run: eprt },
+  PASV: { argument: 'ignored', help: 'PASV', run: pasv },
+  EPSV: { argument: 'optional', help: 'EPSV [1|2|ALL]', feat: () => ['EPSV'], run: epsv },
+  TYPE: { argument: 'required', beforeLogin: true, help: 'TYPE A|I|L 8', run: type },
+  STRU: { argument: 'required', beforeLogin: true, help: 'STRU F', run: only('STRU', 'F', /^[RP]$/) },
+  MODE: { argument: 'required', beforeLogin: true, help: 'MODE S', run: only('MODE', 'S', /^[BCZ]$/) },
+  ALLO: { argument: 'required', help: 'ALLO <bytes> [R <record size>]', run: allo },
+  REST: { argument: 'required', help: 'REST <bytes>', feat: () => ['REST STREAM'], run: rest },
+};

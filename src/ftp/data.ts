@@ -1,0 +1,201 @@
+import type { Socket } from 'node:net';
+
+/** How a data connection ended before its time. */
+export type DataFailure = 'reset' | 'stalled' | 'aborted';
+
+/** A data connection broke; a transfer answers 426. `aborted` carries the reason as its cause. */
+export class DataBrokenError extends Error {
+  override readonly name = 'DataBrokenError';
+  readonly failure: DataFailure;
+  constructor(failure: DataFailure, options?: ErrorOptions) {
+    super(`the data connection was ${failure}`, options);
+    this.failure = failure;
+  }
+}
+
+export interface TransferOptions {
+  /** Milliseconds without a byte after which the connection counts as stalled. */
+  readonly stall: number;
+  /** Aborted: the connection is cut at once. */
+  readonly signal: AbortSignal;
+  /** Told of every portion that went over the connection. */
+  readonly onBytes: (bytes: number) => void;
+}
+
+/** How long a finished connection may take to be closed by the client before it is let go. */
+const LINGER = 10_000;
+
+/**
+ * The bytes of an upload, read from the data socket as they are asked for: back-pressure reaches the client by
+ * TCP. Ends at the client's FIN; a reset, a stall or an abort throws DataBrokenError.
+ */
+export class UploadBody {
+  readonly #socket: Socket;
+  readonly #options: TransferOptions;
+  #leftover: Buffer | undefined;
+  #target: { into: Buffer; at: number; done: (error?: Error) => void } | undefined;
+  #ended = false;
+  #failure: DataBrokenError | undefined;
+
+  /** @param socket accepted or connected, paused, with nothing read from it */
+  constructor(socket: Socket, options: TransferOptions) {
+    this.#socket = socket;
+    this.#options = options;
+    socket.on('data', (chunk: Buffer) => this.#take(chunk));
+    socket.pause();
+    socket.on('end', () => {
+      this.#ended = true;
+      this.#settle();
+    });
+    socket.on('error', (cause) => this.#fail(new DataBrokenError('reset', { cause })));
+    socket.on('close', () => !this.#ended && this.#fail(new DataBrokenError('reset')));
+    socket.setTimeout(options.stall, () => this.#target && this.#cut(new DataBrokenError('stalled')));
+    const abort = () => this.#cut(new DataBrokenError('aborted', { cause: options.signal.reason }));
+    options.signal.addEventListener('abort', abort, { once: true });
+    socket.once('close', () => options.signal.removeEventListener('abort', abort));
+    if (options.signal.aborted) abort();
+  }
+
+  /** See ByteSource: the index after the last byte read, less than `into.length` at the body's end. */
+  fill(into: Buffer, from: number): Promise<number> {
+    return new Promise((resolve, reject) => {
+      const target = {
+        into,
+        at: from,
+        done: (error?: Error) => (error ? reject(error) : resolve(target.at)),
+      };
+      this.#target = target;
+      const leftover = this.#leftover;
+      this.#leftover = undefined;
+      if (leftover) this.#take(leftover);
+      if (!this.#target) return;
+      if (this.#failure || this.#ended) return this.#settle();
+      // Time spent waiting for memory or S3 was not the client's.
+      this.#socket.setTimeout(this.#options.stall);
+      this.#socket.resume();
+    });
+  }
+
+  #take(chunk: Buffer): void {
+    const target = this.#target;
+    if (!target) {
+      this.#leftover = this.#leftover ? Buffer.concat([this.#leftover, chunk]) : chunk;
+      return;
+    }
+    const copied = chunk.copy(target.into, target.at);
+    target.at += copied;
+    this.#options.onBytes(copied);
+    if (copied < chunk.length) this.#leftover = chunk.subarray(copied);
+    if (target.at === target.into.length) {
+      this.#socket.pause();
+      this.#settle();
+    }
+  }
+
+  #settle(): void {
+    const target = this.#target;
+    this.#target = undefined;
+    target?.done(this.#failure);
+  }
+
+  #fail(failure: DataBrokenError): void {
+    this.#failure ??= failure;
+    this.#settle();
+  }
+
+  #cut(failure: DataBrokenError): void {
+    this.#fail(failure);
+    this.#socket.resetAndDestroy();
+  }
+}
+
+/** Closes a data connection whose bytes have all been read or sent: our FIN, without waiting for the client's. */
+export function finish(socket: Socket): void {
+  socket.removeAllListeners('data');
+  socket.on('error', () => {});
+  socket.setTimeout(LINGER, () => socket.destroy());
+  socket.once('end', () => socket.destroySoon());
+  socket.end();
+  socket.resume();
+  if (socket.readableEnded) socket.destroySoon();
+}
+
+/**
+ * Sends a body to the client as fast as it reads, and ends our side. Settles when the last byte is with the
+ * kernel, without waiting for the client's FIN: some clients close only after the reply.
+ * @param onBroken called when the connection breaks, so that a body that waits for S3 can be given up
+ * @throws DataBrokenError when the client resets, nothing moves for the time of a stall, or the signal aborts;
+ * what the body throws. The connection is then reset, so that the client sees the cut.
+ */
+export async function send(
+  socket: Socket,
+  body: AsyncIterable<Buffer> | Iterable<Buffer>,
+  options: TransferOptions,
+  onBroken: (failure: DataBrokenError) => void = () => {},
+): Promise<void> {
+  const watch = watchWriting(socket, options, onBroken);
+  try {
+    for await (const chunk of body) {
+      watch.check();
+      options.onBytes(chunk.length);
+      if (!socket.write(chunk)) await watch.event('drain');
+    }
+    watch.check();
+    socket.end();
+    if (!socket.writableFinished) await watch.event('finish');
+    watch.stop();
+    finish(socket);
+  } catch (error) {
+    watch.stop();
+    socket.on('error', () => {});
+    socket.resetAndDestroy();
+    throw watch.failure() ?? error;
+  }
+}
+
+/** Watches a socket that is written to. */
+function watchWriting(
+  socket: Socket,
+  { stall, signal }: TransferOptions,
+  onBroken: (failure: DataBrokenError) => void,
+) {
+  let failure: DataBrokenError | undefined;
+  let wake = () => {};
+  const fail = (kind: DataFailure, cause?: unknown) => {
+    if (failure) return;
+    failure = new DataBrokenError(kind, { cause });
+    wake();
+    onBroken(failure);
+  };
+  const onError = (cause: Error) => fail('reset', cause);
+  const onClose = () => fail('reset');
+  const onAbort = () => fail('aborted', signal.reason);
+  const timer = setTimeout(() => fail('stalled'), stall);
+  socket.on('error', onError).on('close', onClose);
+  signal.addEventListener('abort', onAbort);
+  if (signal.aborted) onAbort();
+  // What a client sends here is nothing; it must be read all the same, or its end would not be seen.
+  socket.resume();
+
+  return {
+    failure: () => failure,
+    /** Something moved: the stall begins anew. @throws DataBrokenError */
+    check(): void {
+      timer.refresh();
+      if (failure) throw failure;
+    },
+    async event(name: 'drain' | 'finish'): Promise<void> {
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+        socket.once(name, resolve);
+        if (failure) resolve();
+      });
+      this.check();
+    },
+    stop(): void {
+      clearTimeout(timer);
+      socket.off('error', onError).off('close', onClose);
+      signal.removeEventListener('abort', onAbort);
+    },
+  };
+}

@@ -1,0 +1,347 @@
+import type { Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Config } from '../config.ts';
+import type { Storage } from '../fs/filesystem.ts';
+import type { Authenticate } from '../identity/identity.ts';
+import type { Log } from '../ops/log.ts';
+import { unmapAddress } from './address.ts';
+import { type Command, parseCommand, type Row } from './command.ts';
+import { COMMANDS } from './commands/table.ts';
+import { ControlChannel, type Pulled } from './control.ts';
+import type { TransferOptions } from './data.ts';
+import { connectEndpoint, dropEndpoint } from './endpoint.ts';
+import { failureReply } from './failure-reply.ts';
+import type { PassivePorts } from './passive-ports.ts';
+import { resolvePath } from './path.ts';
+import { formatReply, type Reply, ReplyError, reply, textLines } from './reply.ts';
+import { initialState, type Login, type SessionState } from './state.ts';
+import { IncompleteUploadError, Transfer } from './transfer.ts';
+import { type Evidence, verdict } from './verdict.ts';
+
+/** What all sessions of a server share. */
+export interface SessionContext {
+  readonly config: Config;
+  readonly storage: Storage;
+  readonly authenticate: Authenticate;
+  readonly passivePorts: PassivePorts;
+  readonly log: Log;
+  /** Whether S3 answered lately; logins get 421 while it does not. */
+  readonly storageAvailable: () => boolean;
+}
+
+/** Lines and bytes read ahead during a transfer; beyond, the client is not read any more. */
+const MOST_AHEAD = { lines: 32, bytes: 65_536 };
+
+/** Commands a stranger may send. */
+const MOST_BEFORE_LOGIN = 50;
+
+/** First words of other protocols that a browser can be made to send here (ALPACA). */
+const FOREIGN =
+  /^(GET|POST|HEAD|PUT|OPTIONS|DELETE|CONNECT|PATCH|TRACE) \S+ HTTP\/|^(Host:|EHLO |HELO |MAIL FROM|SSH-)/i;
+
+/**
+ * One client's control connection and all that hangs on it. Commands run one after the other; a transfer runs
+ * beside the loop, which goes on reading so that ABOR, STAT, NOOP and QUIT act at once.
+ */
+export class Session {
+  readonly config: Config;
+  readonly context: SessionContext;
+  readonly log: Log;
+  /** The client's address, un-mapped. */
+  readonly address: string;
+  /** The server's own address on this connection, un-mapped. */
+  readonly localAddress: string;
+  readonly started = Date.now();
+  state: SessionState = initialState();
+  transfer: Transfer | undefined;
+  readonly #control: ControlChannel;
+  readonly #backlog: { command: Command; bytes: number }[] = [];
+  #timer: NodeJS.Timeout;
+  #pulling: Promise<Pulled> | undefined;
+  #controlState: Evidence['control'] = 'open';
+  #strangerCommands = 0;
+  #traced = false;
+  #closing = false;
+  /** Settles when the command that runs now has been answered. */
+  #busy: Promise<void> | undefined;
+
+  constructor(socket: Socket, context: SessionContext) {
+    this.config = context.config;
+    this.context = context;
+    this.address = unmapAddress(socket.remoteAddress ?? '');
+    this.localAddress = unmapAddress(socket.localAddress ?? '');
+    this.log = context.log.child({ address: this.address });
+    this.#control = new ControlChannel(socket);
+    this.#timer = setTimeout(() => this.#expire(), this.config.times.login);
+    this.trace();
+  }
+
+  /** Serves the client until it has gone; never rejects. */
+  async run(): Promise<void> {
+    this.send({ code: 220, lines: textLines(this.config.banner) });
+    try {
+      for (let first = true; !this.#closing; first = false) {
+        const next = await this.#next();
+        if (next === 'end' || (first && isForeign(next))) break;
+        if (next === 'too-long') this.send(reply(500, 'Line too long.'));
+        else await this.#handle(next);
+      }
+    } catch (error) {
+      this.log.error({ event: 'fault', err: error }, 'session failed');
+    }
+    await this.#end();
+  }
+
+  /** The path that an argument names, seen from the current directory. @throws PathError */
+  resolve(argument: string): string {
+    return resolvePath(this.state.cwd, argument);
+  }
+
+  /** Who is logged in. @throws ReplyError 530 */
+  get login(): Login {
+    if (!this.state.login) throw new ReplyError(530, 'Please log in with USER and PASS.');
+    return this.state.login;
+  }
+
+  /** Sends a reply; one that closes is the last. */
+  send(answer: Reply): void {
+    const text = formatReply(answer);
+    if (this.#traced) this.log.info({ event: 'trace', reply: text.trimEnd() });
+    this.#control.write(text);
+    if (answer.close) this.#closing = true;
+  }
+
+  /**
+   * Sends 150 and makes the data connection that was agreed on; the endpoint is used up by that.
+   * @throws ReplyError 425 where none was agreed on, DataConnectionError
+   */
+  async openData(transfer: Transfer, mark: string): Promise<Socket> {
+    const { endpoint } = this.state;
+    if (!endpoint) throw new ReplyError(425, 'Use PASV, EPSV, PORT or EPRT first.');
+    this.state.endpoint = undefined;
+    transfer.begun = true;
+    this.send(reply(150, mark));
+    return connectEndpoint(endpoint, this.config.times.connect, transfer.signal);
+  }
+
+  transferOptions({ signal, count }: Transfer): TransferOptions {
+    return { stall: this.config.times.data, signal, onBytes: count };
+  }
+
+  /**
+   * Decides, when an upload's last byte is in, whether it may be committed. A dying client closes both
+   * connections at once, yet Node may see the control connection's end a moment later: hence the grace.
+   * @throws IncompleteUploadError
+   */
+  async judge(transfer: Transfer): Promise<void> {
+    if (this.#controlState === 'open') await sleep(this.config.times.grace);
+    const found = verdict({
+      dataEnded: true,
+      control: this.#controlState,
+      aborted: transfer.abortedBy === 'abor' || transfer.abortedBy === 'shutdown',
+      bytes: transfer.bytes,
+      announced: this.config.allo === 'exact' ? transfer.announced : undefined,
+    });
+    if (found !== 'complete') throw new IncompleteUploadError(found);
+    transfer.commit();
+  }
+
+  /** QUIT came: what ends now ends orderly. */
+  quit(): void {
+    this.#controlState = 'quit';
+    this.#closing = true;
+  }
+
+  /** Starts anew as if the client had just connected (REIN). */
+  reset(): void {
+    dropEndpoint(this.state.endpoint);
+    this.state = { ...initialState(), failedLogins: this.state.failedLogins };
+    this.#traced = false;
+    this.trace();
+    this.#rearm();
+  }
+
+  /** The user is known: the time to log in is over. */
+  loggedIn(login: Login): void {
+    this.state.login = login;
+    this.#rearm();
+  }
+
+  /** Turns the trace on if this user or address is the one that is asked for. */
+  trace(): void {
+    const { trace } = this.config;
+    const value = trace?.by === 'user' ? this.state.userName : this.address;
+    if (trace && value === trace.value) this.#traced = true;
+  }
+
+  /** Ends the session: at once if it is idle, else when its transfer has finished. */
+  drain(): void {
+    if (this.#closing) return;
+    const work = this.transfer?.finished ?? this.#busy;
+    if (work) void work.then(() => this.drain());
+    else this.#goodbye('Server is shutting down.');
+  }
+
+  /** Cuts the transfer and ends the session. */
+  stop(): void {
+    this.transfer?.abort('shutdown');
+    this.drain();
+  }
+
+  async #next(): Promise<Command | 'too-long' | 'end'> {
+    for (;;) {
+      const { transfer } = this;
+      if (!transfer) {
+        const queued = this.#backlog.shift();
+        if (queued) return queued.command;
+      }
+      this.#pulling ??= this.#control.pull();
+      const pulled = await (transfer ? Promise.race([this.#pulling, transfer.finished]) : this.#pulling);
+      if (!pulled) continue;
+      this.#pulling = undefined;
+      if (pulled.kind !== 'line') {
+        if (pulled.kind === 'too-long') return 'too-long';
+        if (pulled.kind === 'flood') this.send(reply(421, 'Line too long, closing.'));
+        return 'end';
+      }
+      if (this.state.login) this.#timer.refresh();
+      const command = parseCommand(pulled.bytes);
+      if (!command) continue;
+      if (this.transfer ? actsDuringTransfer(command) : this.#backlog.length === 0) return command;
+      await this.#queue(command, pulled.bytes.length);
+    }
+  }
+
+  async #queue(command: Command, bytes: number): Promise<void> {
+    this.#backlog.push({ command, bytes });
+    const total = this.#backlog.reduce((sum, item) => sum + item.bytes, 0);
+    if (this.#backlog.length < MOST_AHEAD.lines && total < MOST_AHEAD.bytes) return;
+    this.#controlState = 'overrun';
+    await this.transfer?.finished;
+    this.#controlState = 'open';
+  }
+
+  async #handle(command: Command): Promise<void> {
+    const row = COMMANDS.get(command.verb);
+    this.#traceCommand(command, row);
+    const refused = this.#check(command, row);
+    if (refused || !row) return this.send(refused ?? reply(500, 'Unknown command.'));
+    const argument = command.argument ?? '';
+    if (row.transfer) return this.#start(command.verb, row, argument);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#busy = promise;
+    try {
+      this.send(await row.run(this, argument));
+    } catch (error) {
+      this.send(this.#failure(error, command.verb, row, false));
+    }
+    this.#busy = undefined;
+    resolve();
+  }
+
+  /** The rules of the table; undefined where they are kept. */
+  #check({ argument }: Command, row: Row | undefined): Reply | undefined {
+    if (!this.state.login && ++this.#strangerCommands > MOST_BEFORE_LOGIN)
+      return reply(421, 'Too many commands without login.');
+    if (!row) return reply(500, 'Unknown command.');
+    if (!this.state.login && !row.beforeLogin) return reply(530, 'Please log in with USER and PASS.');
+    const isPath = row.argument === 'path' || row.argument === 'optional-path';
+    if (argument === undefined)
+      return isPath
+        ? reply(row.writes ? 553 : 550, 'File name is not UTF-8.')
+        : reply(501, 'Argument is not UTF-8.');
+    const given = isPath ? argument : argument.trim();
+    if (row.argument === 'none' && given !== '') return reply(501, 'No argument is allowed.');
+    if ((row.argument === 'required' || row.argument === 'path') && given === '')
+      return reply(501, `Syntax: ${row.help}`);
+    const mounts = this.state.login?.identity.mounts ?? [];
+    const held = row.needs?.some((permission) => mounts.some((mount) => mount.permissions.has(permission)));
+    return held === false ? reply(550, 'Permission denied.') : undefined;
+  }
+
+  #start(verb: string, row: Row & { transfer: object }, argument: string): void {
+    const { restart, announced } = this.state;
+    this.state.restart = 0;
+    if (row.writes) this.state.announced = undefined;
+    const transfer = new Transfer(verb, restart, announced);
+    this.transfer = transfer;
+    transfer.finished = this.#run(transfer, row, argument);
+  }
+
+  async #run(transfer: Transfer, row: Row, argument: string): Promise<void> {
+    let answer: Reply;
+    let failure: unknown;
+    try {
+      answer = (await row.transfer?.(this, argument, transfer)) ?? reply(502, 'Not implemented.');
+    } catch (error) {
+      failure = error;
+      answer = this.#failure(error, transfer.verb, row, transfer.begun);
+    }
+    this.#record(transfer, answer, failure);
+    this.transfer = undefined;
+    this.#timer.refresh();
+    this.send(answer);
+  }
+
+  #failure(error: unknown, verb: string, row: Row, begun: boolean): Reply {
+    const { reply: answer, ours } = failureReply(error, { writes: row.writes ?? false, begun });
+    if (ours) this.log.error({ event: 'fault', verb, err: error });
+    return answer;
+  }
+
+  #record(transfer: Transfer, { code }: Reply, failure: unknown): void {
+    const { verb, path, bytes, started, abortedBy } = transfer;
+    const seconds = Number(((performance.now() - started) / 1000).toFixed(3));
+    const reason = abortedBy ?? (failure instanceof Error ? failure.message : undefined);
+    const user = this.state.login?.identity.user;
+    this.log.info({ event: 'transfer', user, verb, path, bytes, seconds, code, reason });
+  }
+
+  #traceCommand({ verb, argument }: Command, row: Row | undefined): void {
+    if (!this.#traced) return;
+    // A stranger may type a password anywhere.
+    const masked = row?.secret || !row || (!this.state.login && verb !== 'USER');
+    const shown = argument === '' ? verb : `${verb} ${masked ? '***' : (argument ?? '(not UTF-8)')}`;
+    this.log.info({ event: 'trace', command: row ? shown : '(unknown command)' });
+  }
+
+  #rearm(): void {
+    const { login, idle } = this.config.times;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#expire(), this.state.login ? idle : login);
+  }
+
+  #expire(): void {
+    if (this.transfer || this.#busy !== undefined) this.#timer.refresh();
+    else this.#goodbye(this.state.login ? 'Idle for too long.' : 'Login took too long.');
+  }
+
+  /** 421, and the end of the control connection, which ends the loop. */
+  #goodbye(text: string): void {
+    this.send(reply(421, text));
+    this.#control.close();
+  }
+
+  async #end(): Promise<void> {
+    if (this.transfer) {
+      if (this.#controlState === 'open') this.#controlState = 'lost';
+      if (this.#controlState !== 'quit') this.transfer.abort('control-lost');
+      await this.transfer.finished;
+    }
+    clearTimeout(this.#timer);
+    dropEndpoint(this.state.endpoint);
+    this.#control.close();
+    const user = this.state.login?.identity.user;
+    this.log.info({ event: 'session', user, seconds: Math.round((Date.now() - this.started) / 1000) });
+  }
+}
+
+function isForeign(next: Command | 'too-long'): boolean {
+  return next !== 'too-long' && FOREIGN.test(`${next.verb} ${next.argument ?? ''}`);
+}
+
+/** ABOR, NOOP, QUIT, and STAT without argument. */
+function actsDuringTransfer({ verb, argument }: Command): boolean {
+  const acts = COMMANDS.get(verb)?.duringTransfer;
+  return acts === 'always' || (acts === 'bare' && argument?.trim() === '');
+}

@@ -1,0 +1,47 @@
+import type { Filesystem, RenameSource } from '../fs/filesystem.ts';
+import type { Identity } from '../identity/identity.ts';
+import type { Endpoint } from './endpoint.ts';
+import { DEFAULT_FACTS, type MlstFact } from './listing.ts';
+
+/** Who is logged in, and what they see. */
+export interface Login {
+  readonly identity: Identity;
+  readonly filesystem: Filesystem;
+}
+
+/** What the commands of a session set and read; REIN sets it back whole (RFC 959 4.1.1). */
+export interface SessionState {
+  /** USER's argument, until PASS or REIN. */
+  userName: string | undefined;
+  login: Login | undefined;
+  failedLogins: number;
+  cwd: string;
+  type: 'A' | 'I';
+  endpoint: Endpoint | undefined;
+  /** After `EPSV ALL` only EPSV is taken (RFC 2428 section 4). */
+  epsvOnly: boolean;
+  /** What REST asked for; consumed by the next transfer command. */
+  restart: number;
+  /** What ALLO announced; consumed by the next upload. */
+  announced: number | undefined;
+  renameSource: RenameSource | undefined;
+  facts: ReadonlySet<MlstFact>;
+  client: string | undefined;
+}
+
+export function initialState(): SessionState {
+  return {
+    userName: undefined,
+    login: undefined,
+    failedLogins: 0,
+    cwd: '/',
+    type: 'A',
+    endpoint: undefined,
+    epsvOnly: false,
+    restart: 0,
+    announced: undefined,
+    renameSource: undefined,
+    facts: new Set(DEFAULT_FACTS),
+    client: undefined,
+  };
+}

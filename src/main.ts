@@ -1,0 +1,71 @@
+import { ConfigError, parseEnvironment } from './config.ts';
+import { EmptiedDirectories } from './fs/emptied-directories.ts';
+import { MemoryPool } from './fs/memory-pool.ts';
+import { openObjectStore } from './fs/s3.ts';
+import { PART_SIZE } from './fs/upload.ts';
+import { ListenError, PassivePorts } from './ftp/passive-ports.ts';
+import { ControlPortError, FtpServer } from './ftp/server.ts';
+import { configuredLogins } from './identity/login.ts';
+import { openLog } from './ops/log.ts';
+import { StorageHealth } from './ops/storage-health.ts';
+
+/** Connections to S3 for everything but downloads. */
+const REQUESTS = 512;
+
+/** Starts the server from the environment; settles when it listens. */
+async function main(): Promise<void> {
+  const config = parseEnvironment(process.env);
+  const log = openLog(config.log ?? (process.stdout.isTTY ? 'pretty' : 'json'));
+  const { bucket, limits, host } = config;
+  const store = openObjectStore({ ...config.s3, requests: REQUESTS, downloads: limits.sessions });
+  const health = new StorageHealth((signal) => store.checkBucket(bucket, signal), log);
+  const passivePorts = await PassivePorts.listen({
+    host,
+    ports: config.passivePorts,
+    onRefused: (refusal) => log.info({ event: 'refused', ...refusal }),
+  });
+  const server = await FtpServer.listen({
+    config,
+    log,
+    passivePorts,
+    storage: {
+      store,
+      pool: new MemoryPool(config.memory, 2 * PART_SIZE),
+      emptied: new EmptiedDirectories(),
+      renameEntries: limits.renameEntries,
+    },
+    authenticate: configuredLogins(config),
+    storageAvailable: () => health.available,
+  });
+  void health.watch();
+  const listening = { host, port: server.port, passivePorts: passivePorts.ports };
+  log.info({ event: 'listening', ...listening });
+  // For whoever started this process as a child; nobody is told otherwise.
+  process.send?.({ listening });
+
+  let signals = 0;
+  const stop = async () => {
+    if (++signals > 1) return server.stop();
+    if (server.transfers > 0)
+      log.info({ event: 'draining', transfers: server.transfers }, 'again to stop now');
+    await server.drain(config.times.drain);
+    await passivePorts.close();
+    health.close();
+    store.close();
+    process.disconnect?.();
+  };
+  process
+    .on('SIGINT', () => void stop())
+    .on('SIGTERM', () => void stop())
+    .on('disconnect', () => void stop());
+}
+
+try {
+  await main();
+} catch (error) {
+  const plain =
+    error instanceof ConfigError || error instanceof ListenError || error instanceof ControlPortError;
+  console.error(plain ? `ferry: ${error.message.replaceAll('\n', '\nferry: ')}` : error);
+  process.exitCode = 1;
+  process.disconnect?.();
+}

@@ -1,0 +1,136 @@
+import { randomBytes } from 'node:crypto';
+import { CreateBucketCommand, ListMultipartUploadsCommand, S3Client } from '@aws-sdk/client-s3';
+import { expect, inject } from 'vitest';
+import { type Config, parseEnvironment } from '../../src/config.ts';
+import { EmptiedDirectories } from '../../src/fs/emptied-directories.ts';
+import { MemoryPool } from '../../src/fs/memory-pool.ts';
+import { openObjectStore } from '../../src/fs/s3.ts';
+import { PART_SIZE } from '../../src/fs/upload.ts';
+import { PassivePorts } from '../../src/ftp/passive-ports.ts';
+import { FtpServer } from '../../src/ftp/server.ts';
+import { configuredLogins } from '../../src/identity/login.ts';
+import { openLog } from '../../src/ops/log.ts';
+import { type RawClient, rawClient } from './raw-client.ts';
+
+/** The user of every test server. */
+export const USER = { name: 'demo', password: 'secret' } as const;
+
+/** A server in this process over a bucket of its own in the project's embedded S3. */
+export interface Ferry extends AsyncDisposable {
+  readonly port: number;
+  readonly host: string;
+  readonly bucket: string;
+  readonly config: Config;
+  readonly server: FtpServer;
+  readonly passivePorts: PassivePorts;
+  readonly pool: MemoryPool;
+  /** A client of the bucket that goes past Ferry: an outside reader and writer. */
+  readonly s3: S3Client;
+  /** Log records so far. */
+  readonly records: readonly Readonly<Record<string, unknown>>[];
+  /** Makes S3 look out of reach to logins, or back. */
+  setStorageAvailable(available: boolean): void;
+  /** A raw control connection, past the greeting. */
+  connect(options?: { localAddress?: string }): Promise<RawClient>;
+  /** The same, logged in, TYPE I. */
+  login(options?: { localAddress?: string }): Promise<RawClient>;
+}
+
+/** A client of the project's embedded S3, made from the coordinates that its global set-up provides. */
+export function outsideS3(): S3Client {
+  const { endpoint, region, accessKeyId, secretAccessKey } = inject('s3');
+  return new S3Client({
+    endpoint,
+    region,
+    forcePathStyle: true,
+    credentials: { accessKeyId, secretAccessKey },
+  });
+}
+
+/**
+ * Starts Ferry. Disposing of it proves that nothing leaked: no session, transfer, reservation, lent memory or
+ * open multipart upload is left.
+ * @param settings environment variables beyond those that a test server needs
+ * @param s3Endpoint where S3 is reached instead, such as a proxy that injects faults
+ */
+export async function startFerry(
+  settings: Readonly<Record<string, string>> = {},
+  s3Endpoint: string = inject('s3').endpoint,
+): Promise<Ferry> {
+  const { region, accessKeyId, secretAccessKey } = inject('s3');
+  // The driver finds region and credentials by the SDK's own chain.
+  Object.assign(process.env, {
+    AWS_REGION: region,
+    AWS_ACCESS_KEY_ID: accessKeyId,
+    AWS_SECRET_ACCESS_KEY: secretAccessKey,
+  });
+  const bucket = `test-${randomBytes(6).toString('hex')}`;
+  const s3 = outsideS3();
+  await s3.send(new CreateBucketCommand({ Bucket: bucket }));
+  const config = parseEnvironment({
+    FERRY_PORT: '0',
+    FERRY_PASSIVE_PORTS: '0,0,0,0',
+    FERRY_BUCKET: bucket,
+    FERRY_S3_ENDPOINT: s3Endpoint,
+    FERRY_S3_PATH_STYLE: 'true',
+    FERRY_USER: USER.name,
+    FERRY_PASSWORD: USER.password,
+    FERRY_LOGIN_DELAY: '0ms',
+    ...settings,
+  });
+  const records: Record<string, unknown>[] = [];
+  const log = openLog('json', (line) => records.push(JSON.parse(line)));
+  const store = openObjectStore({ ...config.s3, requests: 512, downloads: config.limits.sessions });
+  const passivePorts = await PassivePorts.listen({
+    host: config.host,
+    ports: config.passivePorts,
+    onRefused: (refusal) => log.info({ event: 'refused', ...refusal }),
+  });
+  const pool = new MemoryPool(config.memory, 2 * PART_SIZE);
+  let storageAvailable = true;
+  const server = await FtpServer.listen({
+    config,
+    log,
+    passivePorts,
+    storage: { store, pool, emptied: new EmptiedDirectories(), renameEntries: config.limits.renameEntries },
+    authenticate: configuredLogins(config),
+    storageAvailable: () => storageAvailable,
+  });
+  const host = config.host;
+  const connect = async (options: { localAddress?: string } = {}) => {
+    const client = await rawClient({ host, port: server.port, ...options });
+    await client.reply();
+    return client;
+  };
+  return {
+    port: server.port,
+    host,
+    bucket,
+    config,
+    server,
+    passivePorts,
+    pool,
+    s3,
+    records,
+    setStorageAvailable: (available) => {
+      storageAvailable = available;
+    },
+    connect,
+    async login(options) {
+      const client = await connect(options);
+      await client.login(USER.name, USER.password);
+      return client;
+    },
+    async [Symbol.asyncDispose]() {
+      await server.drain(5000);
+      expect.soft(server.sessions, 'sessions left').toBe(0);
+      expect.soft(passivePorts.pending, 'passive reservations left').toBe(0);
+      expect.soft(pool.used, 'memory still lent').toBe(0);
+      const { Uploads } = await s3.send(new ListMultipartUploadsCommand({ Bucket: bucket }));
+      expect.soft(Uploads ?? [], 'multipart uploads left open').toEqual([]);
+      await passivePorts.close();
+      store.close();
+      s3.destroy();
+    },
+  };
+}

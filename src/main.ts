@@ -36,6 +36,9 @@ async function main(): Promise<void> {
     },
     authenticate: configuredLogins(config),
     storageAvailable: () => health.available,
+  }).catch(async (error) => {
+    await passivePorts.close();
+    throw error;
   });
   void health.watch();
   const listening = { host, port: server.port, passivePorts: passivePorts.ports };
@@ -43,21 +46,26 @@ async function main(): Promise<void> {
   // For whoever started this process as a child; nobody is told otherwise.
   process.send?.({ listening });
 
-  let signals = 0;
+  let asked = 0;
   const stop = async () => {
-    if (++signals > 1) return server.stop();
+    if (++asked > 1) return stopNow(server);
     if (server.transfers > 0)
       log.info({ event: 'draining', transfers: server.transfers }, 'again to stop now');
     await server.drain(config.times.drain);
     await passivePorts.close();
     health.close();
     store.close();
-    process.disconnect?.();
+    if (process.connected) process.disconnect();
   };
-  process
-    .on('SIGINT', () => void stop())
-    .on('SIGTERM', () => void stop())
-    .on('disconnect', () => void stop());
+  process.on('SIGINT', () => void stop()).on('SIGTERM', () => void stop());
+  // Whoever started this process has gone.
+  process.on('disconnect', () => asked === 0 && void stop());
+}
+
+/** Cuts transfers; what does not end by that within moments, such as a silent S3, is left behind. */
+function stopNow(server: FtpServer): void {
+  server.stop();
+  setTimeout(() => process.exit(1), 3000).unref();
 }
 
 try {
@@ -67,5 +75,5 @@ try {
     error instanceof ConfigError || error instanceof ListenError || error instanceof ControlPortError;
   console.error(plain ? `ferry: ${error.message.replaceAll('\n', '\nferry: ')}` : error);
   process.exitCode = 1;
-  process.disconnect?.();
+  if (process.connected) process.disconnect();
 }

@@ -1,7 +1,7 @@
 import type { Log } from './log.ts';
 
 /** How often storage is asked while it does not answer, and while it does. Milliseconds. */
-const AGAIN = { down: 2000, up: 30_000 };
+const AGAIN = { down: 1000, up: 30_000 };
 
 /** Watches whether storage answers, and says in one line when that changes. */
 export class StorageHealth {

@@ -24,6 +24,9 @@ interface Waiter {
 /** Buffers kept for reuse: a fresh one costs page faults, half a CPU second for each GiB sent. */
 const MOST_SPARE = 8;
 
+/** Buffers kept while nobody borrows any. */
+const IDLE_SPARE = 1;
+
 /**
  * The buffers that all uploads of the process may hold together.
  *
@@ -138,6 +141,7 @@ export class MemoryPool {
       else if (this.#favoured) this.#favoured.bytes -= bytes;
       if (this.#favoured?.bytes === 0) this.#favoured = undefined;
       this.#serve();
+      if (this.used === 0) this.#spare.splice(IDLE_SPARE);
     };
     waiter.grant({ buffer, release });
   }

@@ -44,6 +44,7 @@ export class ControlChannel {
       this.#wake?.();
     };
     socket.on('readable', () => this.#wake?.());
+    socket.on('drain', () => this.#wake?.());
     socket.on('end', end);
     socket.on('close', end);
     // A reset is an end; what was going on learns of it by the next pull.
@@ -55,19 +56,23 @@ export class ControlChannel {
     return this.#ended;
   }
 
-  /** Waits for the next line. One pull at a time. */
+  /** Waits for the next line, and before that for the client to read what it was sent. One pull at a time. */
   async pull(): Promise<Pulled> {
     for (;;) {
+      if (this.#socket.writableNeedDrain && !this.#ended) {
+        await this.#event();
+        continue;
+      }
       const pulled = this.#next();
       if (pulled) return pulled;
       const chunk: Buffer | null = this.#socket.read();
       if (chunk) this.#append(chunk);
       else if (this.#ended) return { kind: 'end' };
-      else await this.#readable();
+      else await this.#event();
     }
   }
 
-  /** Writes text to the client; false asks nothing of the caller, whose replies are few and small. */
+  /** Writes text to the client; nothing more is pulled while the client does not read. */
   write(text: string): void {
     if (this.#socket.writable) this.#socket.write(text);
   }
@@ -87,7 +92,7 @@ export class ControlChannel {
     this.#socket.destroy();
   }
 
-  #readable(): Promise<void> {
+  #event(): Promise<void> {
     return new Promise((resolve) => {
       this.#wake = () => {
         this.#wake = undefined;

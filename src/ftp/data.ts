@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { readDirectly } from './direct-read.ts';
 
 /** How a data connection ended before its time. */
 export type DataFailure = 'reset' | 'stalled' | 'aborted';
@@ -25,35 +26,41 @@ export interface TransferOptions {
 /** How long a finished connection may take to be closed by the client before it is let go. */
 const LINGER = 10_000;
 
+/** Where bytes land that come before the next buffer is there. */
+const SPILL = 65_536;
+
+/** Bytes of one read at the most. */
+const READ = 262_144;
+
 /**
- * The bytes of an upload, read from the data socket as they are asked for: back-pressure reaches the client by
- * TCP. Ends at the client's FIN; a reset, a stall or an abort throws DataBrokenError.
+ * The bytes of an upload, read from the data socket straight into the buffers that are to be filled;
+ * back-pressure reaches the client by TCP. Ends at the client's FIN; a reset, a stall or an abort throws
+ * DataBrokenError.
  */
 export class UploadBody {
-  readonly #socket: Socket;
+  /** The connection; it may be another object than the one that was given. */
+  readonly socket: Socket;
+  /** Whether bytes go straight into the buffers, or through `data` events. */
+  readonly direct: boolean;
   readonly #options: TransferOptions;
+  readonly #spill = Buffer.allocUnsafe(SPILL);
   #leftover: Buffer | undefined;
   #target: { into: Buffer; at: number; done: (error?: Error) => void } | undefined;
   #ended = false;
   #failure: DataBrokenError | undefined;
 
-  /** @param socket accepted or connected, paused, with nothing read from it */
-  constructor(socket: Socket, options: TransferOptions) {
-    this.#socket = socket;
+  /** @param accepted or connected; paused, with nothing read from it; no longer the caller's */
+  constructor(accepted: Socket, options: TransferOptions) {
     this.#options = options;
-    socket.on('data', (chunk: Buffer) => this.#take(chunk));
-    socket.pause();
-    socket.on('end', () => {
-      this.#ended = true;
-      this.#settle();
-    });
-    socket.on('error', (cause) => this.#fail(new DataBrokenError('reset', { cause })));
-    socket.on('close', () => !this.#ended && this.#fail(new DataBrokenError('reset')));
-    socket.setTimeout(options.stall, () => this.#target && this.#cut(new DataBrokenError('stalled')));
-    const abort = () => this.#cut(new DataBrokenError('aborted', { cause: options.signal.reason }));
-    options.signal.addEventListener('abort', abort, { once: true });
-    socket.once('close', () => options.signal.removeEventListener('abort', abort));
-    if (options.signal.aborted) abort();
+    const direct = readDirectly(
+      accepted,
+      () => this.#next(),
+      (bytes, buffer) => this.#landed(bytes, buffer),
+    );
+    this.direct = direct !== undefined;
+    this.socket = direct ?? accepted;
+    if (!direct) this.socket.on('data', (chunk: Buffer) => this.#take(chunk)).pause();
+    this.#listen(this.socket, options);
   }
 
   /** See ByteSource: the index after the last byte read, less than `into.length` at the body's end. */
@@ -71,11 +78,46 @@ export class UploadBody {
       if (!this.#target) return;
       if (this.#failure || this.#ended) return this.#settle();
       // Time spent waiting for memory or S3 was not the client's.
-      this.#socket.setTimeout(this.#options.stall);
-      this.#socket.resume();
+      this.socket.setTimeout(this.#options.stall);
+      this.socket.resume();
     });
   }
 
+  #listen(socket: Socket, { stall, signal }: TransferOptions): void {
+    socket.on('end', () => {
+      this.#ended = true;
+      this.#settle();
+    });
+    socket.on('error', (cause) => this.#fail(new DataBrokenError('reset', { cause })));
+    socket.on('close', () => !this.#ended && this.#fail(new DataBrokenError('reset')));
+    socket.setTimeout(stall, () => this.#target && this.#cut(new DataBrokenError('stalled')));
+    const abort = () => this.#cut(new DataBrokenError('aborted', { cause: signal.reason }));
+    signal.addEventListener('abort', abort, { once: true });
+    socket.once('close', () => signal.removeEventListener('abort', abort));
+    if (signal.aborted) abort();
+  }
+
+  /** The buffer for the next read: the rest of the target, or the spill while there is none. */
+  #next(): Uint8Array {
+    const target = this.#target;
+    return target ? target.into.subarray(target.at, target.at + READ) : this.#spill;
+  }
+
+  /** @returns whether to go on reading */
+  #landed(bytes: number, buffer: Uint8Array): boolean {
+    const target = this.#target;
+    if (!target || buffer === this.#spill) {
+      this.#take(Buffer.from(this.#spill.subarray(0, bytes)));
+      return this.#target !== undefined;
+    }
+    target.at += bytes;
+    this.#options.onBytes(bytes);
+    if (target.at < target.into.length) return true;
+    this.#settle();
+    return false;
+  }
+
+  /** Takes bytes that are not in the target yet. */
   #take(chunk: Buffer): void {
     const target = this.#target;
     if (!target) {
@@ -86,10 +128,9 @@ export class UploadBody {
     target.at += copied;
     this.#options.onBytes(copied);
     if (copied < chunk.length) this.#leftover = chunk.subarray(copied);
-    if (target.at === target.into.length) {
-      this.#socket.pause();
-      this.#settle();
-    }
+    if (target.at < target.into.length) return;
+    this.socket.pause();
+    this.#settle();
   }
 
   #settle(): void {
@@ -105,7 +146,7 @@ export class UploadBody {
 
   #cut(failure: DataBrokenError): void {
     this.#fail(failure);
-    this.#socket.resetAndDestroy();
+    this.socket.resetAndDestroy();
   }
 }
 

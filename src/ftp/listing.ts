@@ -98,7 +98,7 @@ interface Allowed {
   readonly read: boolean;
   /** Store under a name that is not taken. */
   readonly write: boolean;
-  /** Store over a file. */
+  /** Store over a file, where `write` is held as well. */
   readonly overwrite: boolean;
   readonly append: boolean;
   readonly delete: boolean;
@@ -117,7 +117,7 @@ export function permFact(type: ListedEntry['type'], allowed: Allowed): string {
           f: allowed.rename,
           r: allowed.read,
           // The file is there, so a STOR to it replaces it.
-          w: allowed.overwrite,
+          w: allowed.write && allowed.overwrite,
         }
       : {
           c: allowed.write,

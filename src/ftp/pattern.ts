@@ -8,6 +8,9 @@ export interface Pattern {
   matches(name: string): boolean;
 }
 
+/** UTF-16 units of the longest pattern. */
+const LONGEST = 255;
+
 /** One position of a pattern: a code point itself, or what it may be. */
 type Token = number | 'any' | 'run' | CharacterClass;
 
@@ -20,10 +23,13 @@ interface CharacterClass {
 /**
  * Reads the wildcards of the shell in the last part of a pathname: `*`, `?`, `[a-z]`, `[!x]`, `[^x]`; a `]` that
  * comes first in brackets is one of their members. They stand for code points, and match names with a leading dot.
- * `\` is ordinary, an unclosed `[` too. `undefined` where nothing is left that is a wildcard.
+ * `\` is ordinary, an unclosed `[` too. `undefined` where nothing is left that is a wildcard, or where it is
+ * longer than a pattern that a person would write.
  */
 export function parsePattern(path: string): Pattern | undefined {
   const start = path.lastIndexOf('/') + 1;
+  // Matching costs the product of the two lengths, for each of a thousand names a page.
+  if (path.length - start > LONGEST) return undefined;
   const tokens = tokenize(Array.from(path.slice(start), (character) => character.codePointAt(0) ?? 0));
   const firstWildcard = tokens.findIndex((token) => typeof token !== 'number');
   if (firstWildcard < 0) return undefined;
@@ -45,18 +51,15 @@ const NEGATIONS = [0x21, 0x5e];
 
 function tokenize(points: readonly number[]): Token[] {
   const tokens: Token[] = [];
-  // Brackets are looked for once only: after one that is unclosed every other is, and a long row of them is linear.
-  let closable = true;
   for (let index = 0; index < points.length; index++) {
     const point = points[index] ?? 0;
     if (point === STAR) {
       if (tokens.at(-1) !== 'run') tokens.push('run');
     } else if (point === QUESTION_MARK) tokens.push('any');
-    else if (point === OPEN && closable) {
+    else if (point === OPEN) {
       const end = closingBracket(points, index);
-      closable = end > 0;
-      tokens.push(closable ? readClass(points.slice(index + 1, end)) : point);
-      if (closable) index = end;
+      tokens.push(end < 0 ? point : readClass(points.slice(index + 1, end)));
+      index = Math.max(index, end);
     } else tokens.push(point);
   }
   return tokens;

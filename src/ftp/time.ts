@@ -32,6 +32,6 @@ export function parseTimeVal(text: string): Date | undefined {
   const [, year, month, day, hour, minute, second, fraction = ''] = parts;
   const iso = `${year}-${month}-${day}T${hour}:${minute}:${second}.${fraction.padEnd(3, '0')}Z`;
   const date = new Date(iso);
-  // Date.parse rolls 30 February and 24:00 over to the next day.
-  return date.getTime() >= EARLIEST && formatTimeVal(date) === text.slice(0, 14) ? date : undefined;
+  // Date.parse rolls 30 February and 24:00 over to the next day; what it refuses is formatted as the year 0.
+  return formatTimeVal(date) === text.slice(0, 14) ? date : undefined;
 }

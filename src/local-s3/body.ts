@@ -31,6 +31,20 @@ export interface Payload {
   content: Buffer | string;
 }
 
+/** How a body is received. */
+export interface ReceiveOptions {
+  /** Where a large one is spooled. */
+  directory: string;
+  /** Algorithms to compute besides those that the request names. */
+  compute?: readonly ChecksumAlgorithm[];
+  /** The largest size in bytes; 5 GiB by default, as in S3. */
+  limit?: number;
+  /** Up to how many bytes stay in memory. */
+  inMemory?: number;
+  /** Whether x-amz-checksum-... headers speak of an object, not of this body (CompleteMultipartUpload). */
+  checksumsOfObject?: boolean;
+}
+
 interface Expected {
   size: number;
   md5: Buffer | undefined;
@@ -82,9 +96,12 @@ function length(text: string | undefined): number {
 }
 
 /** Reads what the headers promise of the body. Throws where they contradict each other, before a byte is read. */
-function expectations(request: S3Request, auth: Authenticated, limit: number): Expected {
+function expectations(request: S3Request, auth: Authenticated, options: ReceiveOptions): Expected {
   const sha256 = auth.contentSha256;
-  const checksums = declaredChecksums(request);
+  const limit = options.limit ?? MAX_UPLOAD;
+  const checksums = options.checksumsOfObject
+    ? new Map<ChecksumAlgorithm, Buffer>()
+    : declaredChecksums(request);
   const md5 = contentMd5(request);
   if (!sha256.startsWith('STREAMING-')) {
     const size = length(header(request, 'content-length'));
@@ -186,15 +203,15 @@ async function writeAll(file: FileHandle, pieces: Buffer[]): Promise<void> {
 /**
  * Receives the body of a request: decodes `aws-chunked`, spools it in `directory` where it is large,
  * and verifies length, Content-MD5, x-amz-content-sha256, checksums in header or trailer, and chunk signatures.
- * `compute` names algorithms to compute besides. Throws an S3Error, or the socket's error where it breaks off;
+ * Throws an S3Error, or the socket's error where it breaks off;
  * nothing is left behind then.
  */
 export async function receiveBody(
   request: S3Request,
   auth: Authenticated,
-  options: { directory: string; compute?: readonly ChecksumAlgorithm[]; limit?: number; inMemory?: number },
+  options: ReceiveOptions,
 ): Promise<Payload> {
-  const expected = expectations(request, auth, options.limit ?? MAX_UPLOAD);
+  const expected = expectations(request, auth, options);
   const algorithms = new Set([...expected.checksums.keys(), ...(options.compute ?? [])]);
   if (expected.trailer) algorithms.add(expected.trailer);
   const md5 = createHash('md5');
@@ -204,7 +221,8 @@ export async function receiveBody(
   let size = 0;
   try {
     request.acceptBody();
-    for await (const chunk of request.message) {
+    // Left undestroyed where it is refused half way: the answer goes over the same socket.
+    for await (const chunk of request.message.iterator({ destroyOnReturn: false })) {
       const pieces = expected.decoder ? expected.decoder.decode(chunk) : [chunk as Buffer];
       for (const piece of pieces) {
         size += piece.length;

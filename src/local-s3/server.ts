@@ -39,13 +39,21 @@ const REGION = 'us-east-1';
 const MAX_HEADER_SIZE = 64 * 1024;
 const KEEP_ALIVE_MS = 65_000;
 
+const firstRequest = randomBytes(4).toString('hex').toUpperCase();
+let requests = 0;
+
+function nextRequestId(): string {
+  requests = (requests + 1) >>> 0;
+  return firstRequest + requests.toString(16).toUpperCase().padStart(8, '0');
+}
+
 async function respond(
   message: IncomingMessage,
   response: ServerResponse,
   data: DataDirectory,
   credentials: Credentials,
 ): Promise<void> {
-  const requestId = randomBytes(8).toString('hex').toUpperCase();
+  const requestId = nextRequestId();
   response.setHeader('x-amz-request-id', requestId);
   response.setHeader('Server', 'ferry-local-s3');
   let answer: S3Response;

@@ -1,4 +1,4 @@
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { createHash, createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto';
 import { S3Error } from './errors.ts';
 import { header, type S3Request } from './request.ts';
 
@@ -44,7 +44,7 @@ interface Claim {
 }
 
 const sha256Hex = (data: string | Buffer): string => createHash('sha256').update(data).digest('hex');
-const hmac = (key: string | Buffer, data: string | Buffer): Buffer =>
+const hmac = (key: string | Buffer | KeyObject, data: string | Buffer): Buffer =>
   createHmac('sha256', key).update(data).digest();
 const EMPTY_SHA256 = sha256Hex('');
 
@@ -204,21 +204,21 @@ function checkScope(request: S3Request, claim: Claim, credentials: Credentials):
   }
 }
 
-let cachedKey: { id: string; key: Buffer } | undefined;
+let cachedKey: { id: string; key: KeyObject } | undefined;
 
-function signingKey(credentials: Credentials, date: string): Buffer {
+function signingKey(credentials: Credentials, date: string): KeyObject {
   const id = `${date}/${credentials.region}/${credentials.secretAccessKey}`;
   if (cachedKey?.id !== id) {
     const key = ['s3', 'aws4_request'].reduce<Buffer>(
       (parent, word) => hmac(parent, word),
       hmac(hmac(`AWS4${credentials.secretAccessKey}`, date), credentials.region),
     );
-    cachedKey = { id, key };
+    cachedKey = { id, key: createSecretKey(key) };
   }
   return cachedKey.key;
 }
 
-function chunkSigner(claim: Claim, key: Buffer, scope: string): ChunkSigner {
+function chunkSigner(claim: Claim, key: KeyObject, scope: string): ChunkSigner {
   let previous = claim.signature;
   const next = (kind: string, hashes: string[], signature: string): boolean => {
     const toSign = [`AWS4-HMAC-SHA256-${kind}`, claim.timestamp, scope, previous, ...hashes].join('\n');

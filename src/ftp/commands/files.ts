@@ -1,3 +1,4 @@
+import { isFailure } from '../../fs/errors.ts';
 import type { Handler, Rows } from '../command.ts';
 import { parentPath, quotePath } from '../path.ts';
 import { type Reply, ReplyError, reply } from '../reply.ts';
@@ -82,13 +83,12 @@ function mff(_: Session, argument: string): Reply {
 
 /** 550 is what clients know for a directory that cannot be made because it is there. */
 function asFiles(error: unknown): never {
-  if (error instanceof Error && 'failure' in error && error.failure === 'exists')
-    throw new ReplyError(550, 'The name exists already.', { cause: error });
+  if (isFailure(error, 'exists')) throw new ReplyError(550, 'The name exists already.', { cause: error });
   throw error;
 }
 
 export const FILES: Rows = {
-  CWD: { argument: 'path', help: 'CWD <directory>', run: cwd },
+  CWD: { argument: 'path', help: 'CWD <directory>', feat: () => ['TVFS'], run: cwd },
   CDUP: { argument: 'ignored', help: 'CDUP', run: cdup },
   PWD: { argument: 'ignored', help: 'PWD', run: pwd },
   MKD: { argument: 'path', needs: ['make-directory'], writes: true, help: 'MKD <directory>', run: mkd },

@@ -54,7 +54,13 @@ function clnt(session: Session, argument: string): Reply {
 }
 
 export const INFORMATION: Rows = {
-  OPTS: { argument: 'required', beforeLogin: true, help: 'OPTS <command> [<options>]', run: opts },
+  OPTS: {
+    argument: 'required',
+    beforeLogin: true,
+    help: 'OPTS <command> [<options>]',
+    feat: () => ['UTF8'],
+    run: opts,
+  },
   HOST: { argument: 'required', beforeLogin: true, help: 'HOST <name>', feat: () => ['HOST'], run: host },
   LANG: {
     argument: 'optional',
@@ -86,7 +92,7 @@ export function generated(
 ): Rows {
   function feat(session: Session): Reply {
     const lines = [...table().values()].flatMap((row) => row.feat?.(session) ?? []);
-    return multiline(211, 'Features:', [...lines, 'TVFS', 'UTF8'].sort(), 'End');
+    return multiline(211, 'Features:', lines.sort(), 'End');
   }
 
   function help(_: Session, argument: string): Reply {

@@ -1,4 +1,3 @@
-import { isFailure } from '../../fs/errors.ts';
 import type { Entry } from '../../fs/listing.ts';
 import type { Rows } from '../command.ts';
 import { send } from '../data.ts';
@@ -12,7 +11,7 @@ import {
   permFact,
   uniqueFact,
 } from '../listing.ts';
-import { joinPath, parentPath } from '../path.ts';
+import { parentPath } from '../path.ts';
 import { type Pattern, parsePattern } from '../pattern.ts';
 import { multiline, type Reply, ReplyError, reply } from '../reply.ts';
 import type { Session } from '../session.ts';
@@ -93,26 +92,26 @@ async function mlsd(session: Session, argument: string, transfer: Transfer): Pro
   transfer.path = path;
   const { file, batches } = await session.login.filesystem.list(path, '', transfer.signal);
   if (file) throw new ReplyError(501, 'Not a directory.');
-  const facts = factsOf(session);
+  const facts = factsOf(session, path);
   return transmit(
     session,
     transfer,
-    encode(batches, (entry) => `${facts(entry, path)} ${entry.name}`),
+    encode(batches, (entry) => `${facts(entry)} ${entry.name}`),
   );
 }
 
 async function mlst(session: Session, argument: string): Promise<Reply> {
   const path = argument === '' ? session.state.cwd : session.resolve(argument);
   const entry = await session.login.filesystem.entry(path);
-  const line = `${factsOf(session)(entry, parentPath(path))} ${path}`;
+  const line = `${factsOf(session, parentPath(path))(entry)} ${path}`;
   return multiline(250, 'Listing', [line], 'End');
 }
 
-/** How this session sees an entry of `directory` (RFC 3659 section 7.5). */
-function factsOf(session: Session): (entry: ListedEntry, directory: string) => string {
-  const { facts } = session.state;
-  const { filesystem } = session.login;
-  const { permissions: held } = filesystem.locate('/').mount;
+/** How this session sees the entries of `directory` (RFC 3659 section 7.5). */
+function factsOf({ state, login }: Session, directory: string): (entry: ListedEntry) => string {
+  const { facts } = state;
+  const { bucket, prefix, mount } = login.filesystem.locate(directory);
+  const held = mount.permissions;
   const allowed = {
     list: held.has('list'),
     read: held.has('read'),
@@ -125,9 +124,9 @@ function factsOf(session: Session): (entry: ListedEntry, directory: string) => s
     removeDirectory: held.has('remove-directory'),
   };
   const permissions = { file: permFact('file', allowed), directory: permFact('directory', allowed) };
-  return (entry, directory) => {
-    const path = joinPath(directory, entry.name);
-    const unique = facts.has('unique') ? uniqueFact(`${entry.type} ${path}`) : '';
+  return (entry) => {
+    const place = `${bucket}/${prefix}${entry.name}${entry.type === 'directory' ? '/' : ''}`;
+    const unique = facts.has('unique') ? uniqueFact(place) : '';
     return formatFacts(entry, facts, { permissions: permissions[entry.type], unique });
   };
 }
@@ -156,15 +155,6 @@ function status({ address, state, transfer }: Session): Reply {
   return multiline(211, 'Ferry status:', lines, 'End of status.');
 }
 
-function optsMlst(session: Session): string {
-  return featMlst(session.state.facts);
-}
-
-/** Whether an error says that nothing is there; for tests of existence. */
-export function isMissing(error: unknown): boolean {
-  return isFailure(error, 'not-found');
-}
-
 export const LISTINGS: Rows = {
   LIST: { argument: 'optional-path', needs: ['list'], help: 'LIST [<path>]', transfer: list },
   NLST: { argument: 'optional-path', needs: ['list'], help: 'NLST [<path>]', transfer: nlst },
@@ -173,7 +163,7 @@ export const LISTINGS: Rows = {
     argument: 'optional-path',
     needs: ['list', 'read'],
     help: 'MLST [<path>]',
-    feat: (session) => [optsMlst(session)],
+    feat: ({ state }) => [featMlst(state.facts)],
     run: mlst,
   },
   STAT: {

@@ -43,15 +43,14 @@ async function receive(
   const { filesystem } = session.login;
   transfer.path = path;
   filesystem.checkWrite(path);
-  const socket = await session.openData(transfer, mark);
+  const body = new UploadBody(await session.openData(transfer, mark), session.transferOptions(transfer));
   try {
-    const body = new UploadBody(socket, session.transferOptions(transfer));
     const converts = session.state.type === 'A' && session.config.ascii === 'convert';
     const source = converts ? convertingSource(body, fromNetwork()) : body;
     await filesystem.write(path, judged(session, transfer, source), create, transfer.signal);
-    finish(socket);
+    finish(body.socket);
   } catch (error) {
-    socket.destroy();
+    body.socket.destroy();
     throw error;
   }
 }

@@ -140,7 +140,7 @@ export const CompleteMultipartUpload: Operation = async (context) => {
   const key = keyOf(context);
   const upload = uploadOf(context);
   const guard = writeGuard(request, key);
-  const root = await receiveXml(context, bucket, 'CompleteMultipartUpload');
+  const root = await receiveXml(context, bucket, 'CompleteMultipartUpload', { checksumsOfObject: true });
   const parts = chooseParts(upload, root, listParts(bucket, upload.id));
   const checksum = await wholeChecksum(upload, parts);
   checkDeclared(request, parts, checksum);

@@ -1,4 +1,4 @@
-import { type Payload, receiveBody } from '../body.ts';
+import { type Payload, type ReceiveOptions, receiveBody } from '../body.ts';
 import type { ChecksumAlgorithm } from '../checksums.ts';
 import { S3Error } from '../errors.ts';
 import type { S3Request, S3Response } from '../request.ts';
@@ -42,13 +42,15 @@ export function receive(
 }
 
 /** Receives a body of XML and returns its root element. Throws MalformedXML, or EntityTooLarge above 8 MiB. */
-export async function receiveXml(context: Context, bucket: BucketPaths, root: string): Promise<XmlNode> {
+export async function receiveXml(
+  context: Context,
+  bucket: BucketPaths,
+  root: string,
+  more: Pick<ReceiveOptions, 'checksumsOfObject'> = {},
+): Promise<XmlNode> {
   const { request, auth } = context;
-  const payload = await receiveBody(request, auth, {
-    directory: bucket.tmp,
-    limit: MAX_XML,
-    inMemory: MAX_XML,
-  });
+  const options = { directory: bucket.tmp, limit: MAX_XML, inMemory: MAX_XML, ...more };
+  const payload = await receiveBody(request, auth, options);
   if (typeof payload.content === 'string') throw new S3Error('EntityTooLarge');
   return parseXml(payload.content, root);
 }

@@ -296,7 +296,7 @@ export function updateVersion(
 ): boolean {
   const now = findObject(bucket, object.key);
   if (now?.version?.etag !== object.version.etag) return false;
-  writeVersion(bucket, object.key, { ...now.version, ...change, ...now.identity });
+  writeVersion(bucket, object.key, { ...now.version, ...change, ...now.identity }, now.version);
   return true;
 }
 

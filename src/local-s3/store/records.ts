@@ -80,17 +80,19 @@ export function findVersion(bucket: BucketPaths, key: string, file: FileIdentity
 }
 
 /**
- * Records a version beside the one that stands now, if any. To be called before the content is renamed into
- * place, or where only attributes change (then `current` is left out).
+ * Records the version that is about to be renamed into place, beside the `current` one, if any; or other
+ * attributes of the one that stands (`current` is then the same content).
  */
 export function writeVersion(bucket: BucketPaths, key: string, version: Version, current?: Version): void {
   const path = recordPath(bucket, key);
-  const record: Record_ = { key, versions: current ? [version, current] : [version] };
+  const isSame = current && current.ino === version.ino && sameContent(current, version);
+  const record: Record_ = { key, versions: current && !isSame ? [version, current] : [version] };
   const text = JSON.stringify(record);
   const write = (): void => {
-    const temporary = `${path}.new`;
-    writeFileSync(temporary, text);
-    renameSync(temporary, path);
+    // Where nothing stands at the key, nobody misses a record that a kill tears.
+    const target = current ? `${path}.new` : path;
+    writeFileSync(target, text);
+    if (current) renameSync(target, path);
   };
   try {
     write();

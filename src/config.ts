@@ -136,7 +136,9 @@ const duration = (least: number) =>
 
 const endpoint: Parse<string> = (given) => {
   const url = URL.parse(given);
-  const plain = url !== null && /^https?:$/.test(url.protocol) && url.username === '' && url.search === '';
+  const bare =
+    url !== null && [url.username, url.password, url.search, url.hash].every((part) => part === '');
+  const plain = bare && /^https?:$/.test(url.protocol);
   return plain ? given : fail('an http or https URL without credentials, such as https://s3.example.com');
 };
 
@@ -162,10 +164,11 @@ const password: Parse<string> = (given) => (given === '' ? fail('a password that
 
 const trace = (given: string): { by: 'user' | 'address'; value: string } => {
   const [, by, value = ''] = /^(user|address):(.+)$/.exec(given) ?? fail('user:NAME or address:IP');
-  return { by: by === 'user' ? 'user' : 'address', value };
+  if (by === 'address') return isIP(value) ? { by, value } : fail('user:NAME or address:IP');
+  return { by: 'user', value };
 };
 
-/** Values that an error line must not repeat. */
+/** Settings whose values an error line must not repeat, besides URLs with credentials. */
 const SECRET = new Set(['FERRY_PASSWORD']);
 
 /** Settings of the launcher and the embedded S3 server, which share the environment with the server. */
@@ -188,7 +191,8 @@ export function parseEnvironment(env: Readonly<Record<string, string | undefined
       return parse(given);
     } catch (error) {
       if (!(error instanceof NotAllowed)) throw error;
-      const shown = SECRET.has(name) ? 'a value that is not shown' : JSON.stringify(given);
+      const shown =
+        SECRET.has(name) || /\/\/.*@/.test(given) ? 'a value that is not shown' : JSON.stringify(given);
       problems.push(`${name}: got ${shown}; allowed: ${error.message}`);
       return undefined;
     }
@@ -246,20 +250,22 @@ export function parseEnvironment(env: Readonly<Record<string, string | undefined
     },
   };
 
-  if (bucket === undefined && !problems.some((line) => line.startsWith('FERRY_BUCKET:')))
+  const told = (setting: string) => problems.some((line) => line.startsWith(`${setting}:`));
+  if (bucket === undefined && !told('FERRY_BUCKET'))
     problems.push('FERRY_BUCKET: not set; allowed: the name of the bucket that holds the files');
-  if (config.anonymous !== undefined && (anonymousRoot ?? '') === '')
+  if (config.anonymous !== undefined && (anonymousRoot ?? '') === '' && !told('FERRY_ANONYMOUS_ROOT'))
     problems.push(
       'FERRY_ANONYMOUS_ROOT: not set; allowed: a folder such as pub, since FERRY_ANONYMOUS is on',
     );
   if (name !== undefined && env.FERRY_PASSWORD === undefined)
     problems.push('FERRY_PASSWORD: not set; allowed: a password for the user of FERRY_USER');
-  if (name === undefined && env.FERRY_PASSWORD !== undefined && env.FERRY_USER === undefined)
+  if (name === undefined && env.FERRY_PASSWORD !== undefined && !told('FERRY_USER'))
     problems.push('FERRY_USER: not set; allowed: the name that goes with FERRY_PASSWORD');
   for (const given of Object.keys(env))
     if (given.startsWith('FERRY_') && !known.has(given))
       problems.push(`${given}: not a setting of this version; the README lists them`);
 
-  if (problems.length > 0) throw new ConfigError(problems);
+  // A terminal must not obey what somebody put into the environment.
+  if (problems.length > 0) throw new ConfigError(problems.map((line) => line.replaceAll(/\p{Cc}/gu, '?')));
   return config;
 }

@@ -1,6 +1,6 @@
 /**
- * Failures of storage, named by meaning. Transient ones (`throttled`, `unavailable`, `conflict`, `changed`)
- * may succeed when tried again; the others will not.
+ * Failures of storage, named by meaning. Transient ones (`throttled`, `unavailable`, `conflict`, `changed`, `damaged`,
+ * `upload-gone`) may succeed when tried again; the others will not.
  */
 export type StorageFailure =
   | 'not-found'
@@ -19,6 +19,7 @@ export type StorageFailure =
   | 'throttled'
   | 'unavailable'
   | 'damaged'
+  | 'upload-gone'
   | 'cancelled';
 
 /** Thrown by everything in `src/fs`. The message is for the operator's log, never for a client. */

@@ -5,7 +5,7 @@ import { isFailure, StorageError } from './errors.ts';
 import { directoryEntry, type Entry, entriesOf, fileEntry, firstPage } from './listing.ts';
 import type { MemoryPool } from './memory-pool.ts';
 import { renameDirectory } from './rename.ts';
-import type { ObjectStore } from './s3.ts';
+import type { ListedObject, ObjectStore } from './s3.ts';
 import { locate, need, type Place, parentOf } from './tree.ts';
 import { type ByteSource, upload } from './upload.ts';
 
@@ -63,17 +63,15 @@ export class Filesystem {
     return fileEntry(path.slice(path.lastIndexOf('/') + 1), await this.#storage.store.head(place));
   }
 
-  /** A file or a directory; a file's name wins. @throws StorageError not-found, denied */
+  /** A file or a directory, as its directory's listing shows it; one ListObjectsV2. @throws StorageError not-found, denied */
   async entry(path: string): Promise<Entry> {
     const place = this.locate(path);
     need(place, 'list', 'read');
     const name = path.slice(path.lastIndexOf('/') + 1);
-    if (!place.root) {
-      const file = await this.#storage.store.head(place).catch(notFound);
-      if (file) return fileEntry(name, file);
-    }
-    if (!(await this.#isDirectory(place))) throw new StorageError('not-found', 'no such file or directory');
-    return directoryEntry(name);
+    const { file, directory } = place.root ? { directory: true } : await this.#probe(place);
+    if (directory || this.#wasEmptied(place)) return directoryEntry(name);
+    if (!file) throw new StorageError('not-found', 'no such file or directory');
+    return fileEntry(name, file);
   }
 
   /** Settles if the path is a directory, and remembers it; one ListObjectsV2. @throws StorageError not-found */
@@ -109,7 +107,7 @@ export class Filesystem {
   /** Whether anything bears this very name, told by one request: what a pattern in a name might mean literally. */
   async exists(path: string): Promise<boolean> {
     const { file, directory } = await this.#probe(this.locate(path));
-    return file || directory;
+    return file !== undefined || directory;
   }
 
   /**
@@ -204,12 +202,15 @@ export class Filesystem {
     this.#tookFrom(parentOf(path));
   }
 
-  /** Looks up what is to be renamed. @throws StorageError not-found, denied */
+  /** Looks up what is to be renamed; a file's name wins. @throws StorageError not-found, denied */
   async renameSource(path: string): Promise<RenameSource> {
     const place = this.locate(path);
     need(place, 'rename');
     if (place.root) throw new StorageError('denied', 'the root');
-    return { place, type: (await this.entry(path)).type };
+    const file = await this.#storage.store.head(place).catch(notFound);
+    if (!file && !(await this.#isDirectory(place)))
+      throw new StorageError('not-found', 'no such file or directory');
+    return { place, type: file ? 'file' : 'directory' };
   }
 
   /**
@@ -242,7 +243,7 @@ export class Filesystem {
     const mayReplace = to.mount.permissions.has('overwrite');
     const { file, directory } =
       type === 'file' && mayReplace
-        ? { file: false, directory: await this.#hasKeys(to) }
+        ? { file: undefined, directory: await this.#hasKeys(to) }
         : await this.#probe(to);
     if (directory) throw new StorageError('is-a-directory', 'a directory of that name');
     if (file) throw new StorageError('exists', 'the name is taken');
@@ -267,9 +268,9 @@ export class Filesystem {
    * What bears a name: mostly one request, since the file's key comes first and the directory's among the few
    * that begin alike.
    */
-  async #probe(place: Place): Promise<{ file: boolean; directory: boolean }> {
+  async #probe(place: Place): Promise<{ file?: ListedObject; directory: boolean }> {
     const page = await this.#storage.store.list(place.bucket, { prefix: place.key, delimiter: '/' });
-    const file = page.objects.some(({ key }) => key === place.key);
+    const file = page.objects.find(({ key }) => key === place.key);
     const seen = page.prefixes.includes(place.prefix);
     return { file, directory: seen || (page.next !== undefined && (await this.#hasKeys(place))) };
   }

@@ -74,18 +74,34 @@ export async function* entriesOf(
 function lastKey({ objects, prefixes }: ListPage): string {
   const object = objects.at(-1)?.key ?? '';
   const prefix = prefixes.at(-1) ?? '';
-  // S3 orders by UTF-8 bytes, JavaScript by UTF-16 units.
-  return Buffer.compare(Buffer.from(object), Buffer.from(prefix)) > 0 ? object : prefix;
+  return isBefore(prefix, object) ? object : prefix;
 }
 
 function merge(files: readonly ListedObject[], prefixes: readonly string[], skip: number): Entry[] {
   const entries: Entry[] = [];
   let next = 0;
   for (const file of files) {
-    for (let prefix = prefixes[next]; prefix !== undefined && prefix < file.key; prefix = prefixes[++next])
+    for (
+      let prefix = prefixes[next];
+      prefix !== undefined && isBefore(prefix, file.key);
+      prefix = prefixes[++next]
+    )
       entries.push(directoryEntry(prefix.slice(skip, -1)));
     entries.push(fileEntry(file.key.slice(skip), file));
   }
   for (const prefix of prefixes.slice(next)) entries.push(directoryEntry(prefix.slice(skip, -1)));
   return entries;
+}
+
+/** S3's order: by UTF-8 bytes, which is that of code points; JavaScript's is by UTF-16 units. */
+function isBefore(one: string, other: string): boolean {
+  let at = 0;
+  while (at < one.length && one.charCodeAt(at) === other.charCodeAt(at)) at++;
+  if (at >= other.length) return false;
+  return at >= one.length || rank(one.charCodeAt(at)) < rank(other.charCodeAt(at));
+}
+
+/** Puts the halves of surrogate pairs, which stand for the highest code points, above all other units. */
+function rank(unit: number): number {
+  return unit >= 0xd800 && unit < 0xe000 ? unit + 0x10000 : unit;
 }

@@ -23,7 +23,7 @@ export async function renameDirectory(
   const objects = await listAll(store, from, most);
   if (objects.length === 0) throw new StorageError('not-found', 'no such directory');
   const rename = (key: string) => to.prefix + key.slice(from.prefix.length);
-  const copied: string[] = [];
+  const targets: string[] = [];
   const queue = objects.values();
   let failure: { error: unknown } | undefined;
 
@@ -31,9 +31,9 @@ export async function renameDirectory(
     for (const { key } of queue) {
       if (failure) return;
       const target = rename(key);
+      targets.push(target);
       try {
         await store.copy({ bucket: from.bucket, key }, { bucket: to.bucket, key: target });
-        copied.push(target);
       } catch (error) {
         failure ??= { error };
       }
@@ -42,7 +42,8 @@ export async function renameDirectory(
 
   await Promise.all(Array.from({ length: PARALLEL }, copyNext));
   if (failure) {
-    await deleteKeys(store, to.bucket, copied);
+    // Those that failed, too: the answer may have been lost after the copy was made.
+    await deleteKeys(store, to.bucket, targets);
     throw failure.error;
   }
   const keys = objects.map(({ key }) => key);

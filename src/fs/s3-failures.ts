@@ -1,10 +1,10 @@
 import { StorageError, type StorageFailure } from './errors.ts';
 
-/** S3's error codes by meaning; "not found" has three names, and differs between servers. */
+/** S3's error codes by meaning; "not found" has several names, and differs between servers. */
 const BY_CODE: Readonly<Record<string, StorageFailure>> = {
   NotFound: 'not-found',
   NoSuchKey: 'not-found',
-  NoSuchUpload: 'not-found',
+  NoSuchUpload: 'upload-gone',
   NoSuchBucket: 'unavailable',
   AccessDenied: 'denied',
   Forbidden: 'denied',
@@ -46,7 +46,7 @@ export function toStorageError(error: unknown): StorageError {
     name = '',
     message = '',
     $metadata,
-  } = error as Partial<Error> & {
+  } = (error ?? {}) as Partial<Error> & {
     $metadata?: { httpStatusCode?: number };
   };
   const status = $metadata?.httpStatusCode;

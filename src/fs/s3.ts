@@ -69,6 +69,9 @@ export interface MultipartUpload extends Location {
 
 export type ObjectStore = ReturnType<typeof openObjectStore>;
 
+/** User metadata that tells an upload's own object from somebody else's. */
+const NONCE = 'ferry-upload';
+
 /** S3 is asked again this often, with the SDK's own back-off, before a request counts as failed. */
 const ATTEMPTS = 3;
 
@@ -90,11 +93,11 @@ export function openObjectStore(options: S3Options) {
     },
 
     /** HeadObject. @throws StorageError not-found */
-    async head({ bucket, key }: Location, signal?: AbortSignal): Promise<ObjectInfo> {
+    async head({ bucket, key }: Location, signal?: AbortSignal): Promise<ObjectInfo & { nonce?: string }> {
       const answer = await named(
         requests.send(new HeadObjectCommand({ Bucket: bucket, Key: key }), { abortSignal: signal }),
       );
-      return info(answer);
+      return { ...info(answer), nonce: answer.Metadata?.[NONCE] };
     },
 
     /**
@@ -144,12 +147,13 @@ export function openObjectStore(options: S3Options) {
 
     /**
      * PutObject. The body is retried whole by the SDK.
+     * @param extra.nonce kept in the object's metadata, so that `head` can tell whose object it is
      * @throws StorageError exists, where `ifAbsent` is set and the key is taken
      */
     async put(
       { bucket, key }: Location,
       body: Uint8Array,
-      extra: { crc32?: number; ifAbsent?: boolean; contentType?: string; signal?: AbortSignal } = {},
+      extra: { crc32: number; ifAbsent?: boolean; contentType?: string; nonce?: string },
     ): Promise<void> {
       const command = new PutObjectCommand({
         Bucket: bucket,
@@ -157,20 +161,25 @@ export function openObjectStore(options: S3Options) {
         Body: body,
         ContentLength: body.byteLength,
         ContentType: extra.contentType,
-        ChecksumCRC32: checked && extra.crc32 !== undefined ? encodeCrc32(extra.crc32) : undefined,
+        ChecksumCRC32: checked ? encodeCrc32(extra.crc32) : undefined,
         IfNoneMatch: extra.ifAbsent ? '*' : undefined,
+        Metadata: extra.nonce === undefined ? undefined : { [NONCE]: extra.nonce },
       });
-      await named(requests.send(command, { abortSignal: extra.signal }));
+      await named(requests.send(command));
     },
 
-    /** CreateMultipartUpload, of checksum type FULL_OBJECT where checksums are on. */
-    async createUpload({ bucket, key }: Location, signal?: AbortSignal): Promise<MultipartUpload> {
+    /**
+     * CreateMultipartUpload, of checksum type FULL_OBJECT where checksums are on. It takes no signal: an upload
+     * that S3 made, but whose id nobody learns, could not be aborted.
+     */
+    async createUpload({ bucket, key }: Location, nonce: string): Promise<MultipartUpload> {
       const command = new CreateMultipartUploadCommand({
         Bucket: bucket,
         Key: key,
+        Metadata: { [NONCE]: nonce },
         ...(checked && { ChecksumAlgorithm: 'CRC32', ChecksumType: 'FULL_OBJECT' }),
       });
-      const { UploadId } = await named(requests.send(command, { abortSignal: signal }));
+      const { UploadId } = await named(requests.send(command));
       return { bucket, key, uploadId: UploadId ?? '' };
     },
 
@@ -219,7 +228,7 @@ export function openObjectStore(options: S3Options) {
         await named(requests.send(command));
         return false;
       } catch (error) {
-        if (isFailure(error, 'not-found')) return true;
+        if (isFailure(error, 'upload-gone', 'not-found')) return true;
         throw error;
       }
     },

@@ -30,7 +30,7 @@ export function locate(identity: Identity, path: string): Place {
   if (mount === undefined) throw new StorageError('not-found', 'outside every mount');
   const inside = path.slice(mount.path === '/' ? 1 : mount.path.length + 1);
   const key = mount.prefix + inside;
-  if (Buffer.byteLength(key) > LONGEST_KEY - 1) throw new StorageError('bad-name', 'the key is too long');
+  if (Buffer.byteLength(key) > LONGEST_KEY) throw new StorageError('bad-name', 'the key is too long');
   const root = inside === '';
   return { path, mount, bucket: mount.bucket, key, prefix: root ? mount.prefix : `${key}/`, root };
 }

@@ -1,5 +1,6 @@
+import { randomUUID } from 'node:crypto';
 import { crc32 } from 'node:zlib';
-import { StorageError } from './errors.ts';
+import { isFailure, StorageError } from './errors.ts';
 import type { Account, Lease, MemoryPool } from './memory-pool.ts';
 import type { Location, MultipartUpload, ObjectStore, Part } from './s3.ts';
 
@@ -25,6 +26,8 @@ export interface ByteSource {
    * @throws when the body broke off, or is not to be published; nothing is then
    */
   fill(into: Buffer, from: number): Promise<number>;
+  /** Gives up: the connection is cut, a `fill` under way throws, and no buffer is written to any more. */
+  cancel(): void;
 }
 
 export interface UploadOptions {
@@ -86,7 +89,9 @@ async function putWhole({ bytes }: Filled, options: UploadOptions): Promise<numb
   const { store, to, permit, signal, ifAbsent } = options;
   await permit;
   signal.throwIfAborted();
-  await store.put(to, bytes, { crc32: crc32(bytes), ifAbsent });
+  const nonce = ifAbsent ? randomUUID() : undefined;
+  const commit = store.put(to, bytes, { crc32: crc32(bytes), ifAbsent, nonce });
+  await commit.catch((error) => acceptOwn(error, options, nonce));
   return bytes.length;
 }
 
@@ -94,11 +99,21 @@ async function sendParts(
   first: Filled,
   source: ByteSource,
   account: Account,
-  { store, to, ifAbsent, signal, permit }: UploadOptions,
+  options: UploadOptions,
 ): Promise<number> {
-  const open = await store.createUpload(to, signal);
+  const { store, to, ifAbsent, signal, permit } = options;
+  // A refusal is told before much more is sent for nothing.
+  await permit;
+  signal.throwIfAborted();
+  const nonce = randomUUID();
+  const open = await store.createUpload(to, nonce);
   const stop = new AbortController();
-  const sender = partSender(store, open, AbortSignal.any([signal, stop.signal]));
+  const going = AbortSignal.any([signal, stop.signal]);
+  const sender = partSender(store, open, going, (error) => {
+    // Neither the client nor the pool is waited for any more: others may wait for the memory held here.
+    stop.abort(error);
+    source.cancel();
+  });
   try {
     let part = first;
     let size = 0;
@@ -110,23 +125,46 @@ async function sendParts(
       // A body that ends on a part's border leaves an empty last one, which S3 does not need.
       if (part.bytes.length > 0) await sender.start(number, part);
       if (part.ended) break;
-      part = await fill(source, await account.claim(PART_SIZE, signal), 0);
+      part = await fill(source, await account.claim(PART_SIZE, going), 0);
     }
     const parts = await sender.all();
-    await permit;
     signal.throwIfAborted();
-    await store.completeUpload(open, parts, { crc32: checksum, ifAbsent });
+    const commit = store.completeUpload(open, parts, { crc32: checksum, ifAbsent });
+    await commit.catch((error) => acceptOwn(error, options, nonce));
     return size;
   } catch (error) {
-    stop.abort(error);
+    // A part that failed cut the source, and is the reason of whatever was thrown.
+    const reason = sender.failure() ?? error;
+    stop.abort(reason);
     await sender.settled();
     await discard(store, open);
-    throw error;
+    throw reason;
   }
 }
 
-/** Sends parts in parallel; a failed one surfaces at the next `start`, or at `all`. */
-function partSender(store: ObjectStore, open: MultipartUpload, signal: AbortSignal) {
+/**
+ * A commit whose answer was lost is sent again by the SDK, and then refused because of itself. The nonce in the
+ * object's metadata tells whether what stands there is ours.
+ * @throws the refusal, where it is somebody else's
+ */
+async function acceptOwn(
+  error: unknown,
+  { store, to }: UploadOptions,
+  nonce: string | undefined,
+): Promise<void> {
+  if (nonce === undefined || !isFailure(error, 'exists', 'upload-gone', 'conflict', 'unavailable'))
+    throw error;
+  const there = await store.head(to).catch(() => undefined);
+  if (there?.nonce !== nonce) throw error;
+}
+
+/** Sends parts in parallel; a failed one surfaces at the next `start`, or at `all`, and is told at once. */
+function partSender(
+  store: ObjectStore,
+  open: MultipartUpload,
+  signal: AbortSignal,
+  onFailure: (error: unknown) => void,
+) {
   const running = new Set<Promise<void>>();
   const parts: Part[] = [];
   let failed: { error: unknown } | undefined;
@@ -136,11 +174,14 @@ function partSender(store: ObjectStore, open: MultipartUpload, signal: AbortSign
       parts.push(await store.uploadPart(open, number, bytes, crc32(bytes), signal));
       lease.release();
     } catch (error) {
-      failed ??= { error };
+      if (failed) return;
+      failed = { error };
+      onFailure(error);
     }
   }
 
   return {
+    failure: () => failed?.error,
     async start(number: number, part: Filled): Promise<void> {
       while (running.size >= PARALLEL && !failed) await Promise.race(running);
       if (failed) throw failed.error;

@@ -21,8 +21,11 @@ interface Rules {
   readonly needs?: readonly Permission[];
   /** Stores under the name that it is given: a refused name is 553, not 550. */
   readonly writes?: boolean;
-  /** Acted on while a transfer runs (`bare`: without an argument); all other rows wait for its end. */
-  readonly duringTransfer?: 'always' | 'bare';
+  /**
+   * Acted on while a transfer runs (`bare`: without an argument; `in-turn`: if no other command waits before
+   * it); all other rows wait for its end.
+   */
+  readonly duringTransfer?: 'always' | 'bare' | 'in-turn';
   /** The argument never appears in a log or a trace. */
   readonly secret?: boolean;
   /** Lines of FEAT (RFC 2389). */

@@ -83,6 +83,11 @@ export class UploadBody {
     });
   }
 
+  /** Cuts the connection: nothing more is read into any buffer. */
+  cancel(): void {
+    this.#cut(new DataBrokenError('aborted'));
+  }
+
   #listen(socket: Socket, { stall, signal }: TransferOptions): void {
     socket.on('end', () => {
       this.#ended = true;
@@ -157,6 +162,8 @@ export function finish(socket: Socket): void {
   socket.setTimeout(LINGER, () => socket.destroy());
   socket.once('end', () => socket.destroySoon());
   socket.end();
+  // All is with the kernel: a process that ends need not wait for a client that does not close.
+  socket.unref();
   socket.resume();
   if (socket.readableEnded) socket.destroySoon();
 }

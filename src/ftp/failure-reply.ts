@@ -34,6 +34,7 @@ const STORAGE: Readonly<Record<StorageFailure, { readonly told: Told; readonly b
   throttled: { told: [451, 'Storage is busy, try again.'] },
   unavailable: { told: [451, 'Storage is not available, try again.'] },
   damaged: { told: [451, 'Data was damaged on its way to storage, try again.'] },
+  'upload-gone': { told: [451, 'Storage lost the upload, try again.'] },
   cancelled: { told: [426, 'Transfer aborted.'] },
 };
 

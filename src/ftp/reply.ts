@@ -28,15 +28,16 @@ export class ReplyError extends Error {
 }
 
 /**
- * The bytes of a reply. A middle line that could be taken for the last one is indented (RFC 959 4.2); control
- * characters of file names become `?`, so that no name can forge a reply; 0xFF cannot occur in UTF-8, hence
+ * The bytes of a reply. A middle line that could be taken for the last one is indented (RFC 959 4.2; Python's
+ * ftplib takes any that begins with the code for it, unless a hyphen follows); control characters of file
+ * names become `?`, so that no name can forge a reply; 0xFF cannot occur in UTF-8, hence
  * needs no Telnet escape.
  */
 export function formatReply({ code, lines }: Reply): string {
   const [first = '', ...rest] = lines.map(harmless);
   const last = rest.pop();
   if (last === undefined) return `${code} ${first}\r\n`;
-  const middle = rest.map((line) => (/^\d{3}[ -]/.test(line) ? ` ${line}` : line));
+  const middle = rest.map((line) => (/^\d{3}/.test(line) ? ` ${line}` : line));
   return [`${code}-${first}`, ...middle, `${code} ${last}`].map((line) => `${line}\r\n`).join('');
 }
 

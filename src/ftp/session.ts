@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as ioSeen, setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../config.ts';
 import type { Storage } from '../fs/filesystem.ts';
 import type { Authenticate } from '../identity/identity.ts';
@@ -32,6 +32,11 @@ export interface SessionContext {
 /** Lines and bytes read ahead during a transfer; beyond, the client is not read any more. */
 const MOST_AHEAD = { lines: 32, bytes: 65_536 };
 
+const NO_LOGIN = 'Please log in with USER and PASS.';
+
+/** How often the grace is begun anew on a busy process. */
+const GRACE_ROUNDS = 10;
+
 /** Commands a stranger may send. */
 const MOST_BEFORE_LOGIN = 50;
 
@@ -55,10 +60,11 @@ export class Session {
   state: SessionState = initialState();
   transfer: Transfer | undefined;
   readonly #control: ControlChannel;
-  readonly #backlog: { command: Command; bytes: number }[] = [];
+  readonly #backlog: { next: Next; bytes: number }[] = [];
   #timer: NodeJS.Timeout;
   #pulling: Promise<Pulled> | undefined;
   #controlState: Evidence['control'] = 'open';
+  #clientLeft = false;
   #strangerCommands = 0;
   #traced = false;
   #closing = false;
@@ -99,7 +105,7 @@ export class Session {
 
   /** Who is logged in. @throws ReplyError 530 */
   get login(): Login {
-    if (!this.state.login) throw new ReplyError(530, 'Please log in with USER and PASS.');
+    if (!this.state.login) throw new ReplyError(530, NO_LOGIN);
     return this.state.login;
   }
 
@@ -129,12 +135,11 @@ export class Session {
   }
 
   /**
-   * Decides, when an upload's last byte is in, whether it may be committed. A dying client closes both
-   * connections at once, yet Node may see the control connection's end a moment later: hence the grace.
+   * Decides, when an upload's last byte is in, whether it may be committed.
    * @throws IncompleteUploadError
    */
   async judge(transfer: Transfer): Promise<void> {
-    if (this.#controlState === 'open') await sleep(this.config.times.grace);
+    await this.#grace();
     const found = verdict({
       dataEnded: true,
       control: this.#controlState,
@@ -146,9 +151,24 @@ export class Session {
     transfer.commit();
   }
 
-  /** QUIT came: what ends now ends orderly. */
+  /**
+   * A dying client closes both connections at once, yet the control connection's end may be seen a moment later:
+   * hence the grace. It counts only while this process is idle, for on a busy machine the client needs the
+   * processor as well to finish dying; but it is bounded.
+   */
+  async #grace(): Promise<void> {
+    const { grace } = this.config.times;
+    const start = performance.eventLoopUtilization();
+    for (let round = 0; round < GRACE_ROUNDS && this.#controlState === 'open'; round++) {
+      await sleep(grace);
+      // The timer may be due before the sockets have been looked at.
+      await ioSeen();
+      if (performance.eventLoopUtilization(start).idle >= grace / 2) return;
+    }
+  }
+
+  /** QUIT is being answered: nothing more is read. */
   quit(): void {
-    this.#controlState = 'quit';
     this.#closing = true;
   }
 
@@ -188,46 +208,68 @@ export class Session {
     this.drain();
   }
 
-  async #next(): Promise<Command | 'too-long' | 'end'> {
+  /**
+   * The next command to act on. During a transfer the client is read ahead: what must wait is queued, and acted
+   * on in its turn also when the client has said QUIT and gone.
+   */
+  async #next(): Promise<Next> {
     for (;;) {
       const { transfer } = this;
       if (!transfer) {
         const queued = this.#backlog.shift();
-        if (queued) return queued.command;
+        if (queued) return queued.next;
+      }
+      if (this.#clientLeft) {
+        if (!transfer || this.#controlState !== 'quit') return 'end';
+        await transfer.finished;
+        continue;
       }
       this.#pulling ??= this.#control.pull();
       const pulled = await (transfer ? Promise.race([this.#pulling, transfer.finished]) : this.#pulling);
       if (!pulled) continue;
       this.#pulling = undefined;
-      if (pulled.kind !== 'line') {
-        if (pulled.kind === 'too-long') return 'too-long';
-        if (pulled.kind === 'flood') this.send(reply(421, 'Line too long, closing.'));
-        return 'end';
-      }
-      if (this.state.login) this.#timer.refresh();
-      const command = parseCommand(pulled.bytes);
-      if (!command) continue;
-      if (this.transfer ? actsDuringTransfer(command) : this.#backlog.length === 0) return command;
-      await this.#queue(command, pulled.bytes.length);
+      const next = this.#read(pulled);
+      if (next === undefined) continue;
+      if (this.transfer ? actsDuringTransfer(next, this.#backlog.length) : this.#backlog.length === 0)
+        return next;
+      await this.#queue(next, pulled.kind === 'line' ? pulled.bytes.length : 0);
     }
   }
 
-  async #queue(command: Command, bytes: number): Promise<void> {
-    this.#backlog.push({ command, bytes });
+  /** What a pull means; undefined where there is nothing to act on. */
+  #read(pulled: Pulled): Next | undefined {
+    if (pulled.kind === 'line') {
+      if (this.state.login) this.#timer.refresh();
+      const command = parseCommand(pulled.bytes);
+      if (command?.verb === 'QUIT' && this.#controlState === 'open') this.#controlState = 'quit';
+      return command;
+    }
+    if (pulled.kind === 'too-long') return 'too-long';
+    if (pulled.kind === 'flood') this.send(reply(421, 'Line too long, closing.'));
+    this.#clientLeft = true;
+    return undefined;
+  }
+
+  async #queue(next: Next, bytes: number): Promise<void> {
+    this.#backlog.push({ next, bytes });
     const total = this.#backlog.reduce((sum, item) => sum + item.bytes, 0);
     if (this.#backlog.length < MOST_AHEAD.lines && total < MOST_AHEAD.bytes) return;
+    const before = this.#controlState;
     this.#controlState = 'overrun';
     await this.transfer?.finished;
-    this.#controlState = 'open';
+    this.#controlState = before;
   }
 
   async #handle(command: Command): Promise<void> {
     const row = COMMANDS.get(command.verb);
     this.#traceCommand(command, row);
+    const { restart } = this.state;
+    // Used up by the next transfer command, also by one that is refused (protocol reference 7.5).
+    if (row?.transfer) this.state.restart = 0;
     const refused = this.#check(command, row);
     if (refused || !row) return this.send(refused ?? reply(500, 'Unknown command.'));
     const argument = command.argument ?? '';
-    if (row.transfer) return this.#start(command.verb, row, argument);
+    if (row.transfer) return this.#start(command.verb, row, argument, restart);
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#busy = promise;
     try {
@@ -244,7 +286,7 @@ export class Session {
     if (!this.state.login && ++this.#strangerCommands > MOST_BEFORE_LOGIN)
       return reply(421, 'Too many commands without login.');
     if (!row) return reply(500, 'Unknown command.');
-    if (!this.state.login && !row.beforeLogin) return reply(530, 'Please log in with USER and PASS.');
+    if (!this.state.login && !row.beforeLogin) return reply(530, NO_LOGIN);
     const isPath = row.argument === 'path' || row.argument === 'optional-path';
     if (argument === undefined)
       return isPath
@@ -259,9 +301,8 @@ export class Session {
     return held === false ? reply(550, 'Permission denied.') : undefined;
   }
 
-  #start(verb: string, row: Row & { transfer: object }, argument: string): void {
-    const { restart, announced } = this.state;
-    this.state.restart = 0;
+  #start(verb: string, row: Row & { transfer: object }, argument: string, restart: number): void {
+    const { announced } = this.state;
     if (row.writes) this.state.announced = undefined;
     const transfer = new Transfer(verb, restart, announced);
     this.transfer = transfer;
@@ -336,12 +377,17 @@ export class Session {
   }
 }
 
-function isForeign(next: Command | 'too-long'): boolean {
-  return next !== 'too-long' && FOREIGN.test(`${next.verb} ${next.argument ?? ''}`);
+/** A command, a line that was too long to be one, or the end of the session. */
+type Next = Command | 'too-long' | 'end';
+
+function isForeign(next: Next): boolean {
+  return typeof next === 'object' && FOREIGN.test(`${next.verb} ${next.argument ?? ''}`);
 }
 
-/** ABOR, NOOP, QUIT, and STAT without argument. */
-function actsDuringTransfer({ verb, argument }: Command): boolean {
-  const acts = COMMANDS.get(verb)?.duringTransfer;
-  return acts === 'always' || (acts === 'bare' && argument?.trim() === '');
+/** ABOR, NOOP and STAT without argument; QUIT unless other commands wait before it. */
+function actsDuringTransfer(next: Next, waiting: number): boolean {
+  if (typeof next !== 'object') return false;
+  const acts = COMMANDS.get(next.verb)?.duringTransfer;
+  if (acts === 'in-turn') return waiting === 0;
+  return acts === 'always' || (acts === 'bare' && next.argument?.trim() === '');
 }

@@ -7,7 +7,7 @@ export type LogRecord = Readonly<Record<string, unknown>> & {
 /** One readable line for a record: time, event, and what a person wants to know of it first. */
 export function formatRecord(record: LogRecord): string {
   const time = record.time.slice(11, 19);
-  return `${time} ${describe(record)}\n`.replaceAll(/[^\P{Cc}\n]/gu, '?');
+  return `${time} ${describe(record).replaceAll(/\p{Cc}/gu, '?')}\n`;
 }
 
 function describe(record: LogRecord): string {
@@ -26,7 +26,8 @@ function describeTransfer(record: LogRecord): string {
   const size = formatBytes(Number(bytes));
   const rate = formatBytes(Number(bytes) / Math.max(Number(seconds), 0.001));
   const why = reason === undefined ? '' : ` (${String(reason)})`;
-  return `${verb} ${path} ${code}${why} ${size} in ${Number(seconds).toFixed(2)} s, ${rate}/s, ${user}@${address}`;
+  const name = path === '' ? '' : ` ${path}`;
+  return `${verb}${name} ${code}${why} ${size} in ${Number(seconds).toFixed(2)} s, ${rate}/s, ${user}@${address}`;
 }
 
 /** Bytes with a binary unit: `3 B`, `1.5 MiB`. */

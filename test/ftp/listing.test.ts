@@ -87,7 +87,9 @@ describe('a line of ls -l', () => {
     expect(parseList(line)).toMatchObject([{ name, isFile: true }]);
   });
 
-  const DATE = /^(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ 123]\d ([012]\d:[0-5]\d| \d{4})$/;
+  /** All before the name: mode, links, owner, group, size, month, day, time or year. */
+  const HEAD =
+    /^(?:-rw-r--r-- {4}1|drwxr-xr-x {4}2) owner {4}group {4} {0,11}\d+ (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) (?: [1-9]|[12]\d|3[01]) (?:([01]\d|2[0-3]):[0-5]\d| \d{4}) $/;
 
   test('is read by the parser of basic-ftp as the entry that it stands for', () => {
     fc.assert(
@@ -101,7 +103,12 @@ describe('a line of ls -l', () => {
           user: 'owner',
           group: 'group',
         });
-        expect(line.slice(-listed.name.length - 13, -listed.name.length - 1)).toMatch(DATE);
+        const head = line.slice(0, -listed.name.length);
+        expect(head).toMatch(HEAD);
+        const days = (NOW.getTime() - listed.modified.getTime()) / 86_400_000;
+        const iso = listed.modified.toISOString();
+        const timeOrYear = days <= 182.5 && days >= -1 ? iso.slice(11, 16) : ` ${iso.slice(0, 4)}`;
+        expect(head.slice(-9)).toBe(`${String(listed.modified.getUTCDate()).padStart(2)} ${timeOrYear} `);
       }),
     );
   });
@@ -115,15 +122,19 @@ const names = fc
     fc.string({ minLength: 1, unit: 'binary-ascii' }),
   )
   .filter((name) => isListable(name) && !/[/\u2028\u2029]/.test(name));
+function dates(min: string, max: string): fc.Arbitrary<Date> {
+  return fc.date({ min: new Date(min), max: new Date(max), noInvalidDate: true });
+}
+
 const entries: fc.Arbitrary<ListedEntry> = fc.record({
   name: names,
   type: fc.constantFrom('file', 'directory'),
   size: fc.integer({ min: 0, max: 50_000_000_000_000 }),
-  modified: fc.date({
-    min: new Date('1970-01-01T00:00:00Z'),
-    max: new Date('2099-12-31T23:59:59Z'),
-    noInvalidDate: true,
-  }),
+  modified: fc.oneof(
+    dates('1970-01-01T00:00:00Z', '2099-12-31T23:59:59Z'),
+    dates('2026-05-20T00:00:00Z', '2026-05-30T00:00:00Z'),
+    dates('2026-11-20T00:00:00Z', '2026-11-26T00:00:00Z'),
+  ),
 });
 
 test.each(['', '.', '..', 'a\rb', 'a\n', '\0'])('no line carries the name %j', (name) => {
@@ -272,6 +283,7 @@ test.each([
   ['-la ', undefined, false],
   ['-la dir', 'dir', false],
   ['-l -a dir', 'dir', false],
+  ['-l -a x y', 'x y', false],
   ['-R', undefined, true],
   ['-lRat', undefined, true],
   ['-lRat dir', 'dir', true],

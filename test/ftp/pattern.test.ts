@@ -124,8 +124,8 @@ test('every name that matches begins with the prefix', () => {
 });
 
 test('many stars and a long name take steps by the product of their lengths, not exponentially many', () => {
-  const name = 'a'.repeat(20_000);
-  expect(parsePattern('*a*a*a*a*b')?.matches(name)).toBe(false);
+  const name = 'a'.repeat(100_000);
+  expect(parsePattern('*a*a*a*a*a*b')?.matches(name)).toBe(false);
   expect(parsePattern(`${'*a'.repeat(100)}*b`)?.matches(name)).toBe(false);
   expect(parsePattern('*a*a*a*a*')?.matches(name)).toBe(true);
 });

@@ -54,3 +54,17 @@ export function secondsToKeepAlive(socket: Socket): number | undefined {
   const row = new RegExp(`${ends} \\w+ \\w+:\\w+ 02:(\\w+)`).exec(readFileSync('/proc/net/tcp', 'utf8'));
   return row?.[1] === undefined ? undefined : Number.parseInt(row[1], 16) / 100;
 }
+
+/** The kernel's table of TCP connections; Linux only. */
+export const TCP_TABLE = '/proc/net/tcp';
+
+/**
+ * Whether the other side of a connection between two addresses 127.0.0.1 has sent its FIN, by the kernel's word:
+ * the state is then past ESTABLISHED (01), FIN_WAIT1 (04) and FIN_WAIT2 (05) (proc(5)).
+ */
+export function finHasCome(socket: Socket): boolean {
+  const hex = (port = 0) => port.toString(16).toUpperCase().padStart(4, '0');
+  const row = ` 0100007F:${hex(socket.localPort)} 0100007F:${hex(socket.remotePort)} `;
+  const state = readFileSync(TCP_TABLE, 'utf8').split(row)[1]?.slice(0, 2) ?? '';
+  return !['01', '04', '05'].includes(state);
+}

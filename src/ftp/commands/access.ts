@@ -69,5 +69,5 @@ export const ACCESS: Rows = {
     run: ({ state }) => (state.login ? reply(202, 'No account is needed.') : reply(503, 'Send USER first.')),
   },
   REIN: { argument: 'ignored', beforeLogin: true, help: 'REIN', run: rein },
-  QUIT: { argument: 'ignored', beforeLogin: true, duringTransfer: 'always', help: 'QUIT', run: quit },
+  QUIT: { argument: 'ignored', beforeLogin: true, duringTransfer: 'in-turn', help: 'QUIT', run: quit },
 };

@@ -22,6 +22,7 @@ export function convertingSource(source: ByteSource, converter: LineEndConverter
   let ready = Buffer.alloc(0);
   let ended = false;
   return {
+    cancel: () => source.cancel(),
     async fill(into, from) {
       let at = from;
       for (;;) {

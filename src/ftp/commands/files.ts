@@ -23,7 +23,7 @@ function pwd({ state }: Session): Reply {
 
 async function mkd(session: Session, argument: string): Promise<Reply> {
   const path = session.resolve(argument);
-  await session.login.filesystem.makeDirectory(path).catch(asFiles);
+  await session.login.filesystem.makeDirectory(path).catch(nameTaken);
   return reply(257, `${quotePath(path)} created.`);
 }
 
@@ -48,7 +48,7 @@ async function rnto(session: Session, argument: string): Promise<Reply> {
   session.state.renameSource = undefined;
   if (!renameSource) return reply(503, 'Send RNFR first.');
   const target = session.resolve(argument);
-  await session.login.filesystem.rename(renameSource, target);
+  await session.login.filesystem.rename(renameSource, target).catch(ontoDirectory);
   return reply(250, 'Renamed.');
 }
 
@@ -81,9 +81,16 @@ function mff(_: Session, argument: string): Reply {
     : reply(501, 'Syntax: MFF <fact>=<value>; <file>');
 }
 
-/** 550 is what clients know for a directory that cannot be made because it is there. */
-function asFiles(error: unknown): never {
+/** 550 is what clients know for a directory that cannot be made because the name is taken. */
+export function nameTaken(error: unknown): never {
   if (isFailure(error, 'exists')) throw new ReplyError(550, 'The name exists already.', { cause: error });
+  throw error;
+}
+
+/** Other than for an upload, the name is not at fault. */
+function ontoDirectory(error: unknown): never {
+  if (isFailure(error, 'is-a-directory'))
+    throw new ReplyError(550, 'A directory of that name exists.', { cause: error });
   throw error;
 }
 

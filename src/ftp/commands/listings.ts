@@ -134,6 +134,7 @@ function factsOf({ state, login }: Session, directory: string): (entry: ListedEn
 /** Bare: how the session stands. With a path: a listing over the control connection (RFC 959 4.1.3). */
 async function stat(session: Session, argument: string): Promise<Reply> {
   if (argument.trim() === '') return status(session);
+  if (!session.state.login) throw new ReplyError(530, 'Please log in with USER and PASS.');
   const { file, batches } = await find(session, argument);
   const now = new Date();
   const lines: string[] = [];

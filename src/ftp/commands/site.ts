@@ -1,6 +1,7 @@
 import type { Rows } from '../command.ts';
 import { multiline, type Reply, reply } from '../reply.ts';
 import type { Session } from '../session.ts';
+import { nameTaken } from './files.ts';
 
 const CHMOD = 'SITE CHMOD <mode> <path>';
 
@@ -21,6 +22,7 @@ function utime(_: Session, argument: string): Reply {
 /** `SITE MKDIR a/b/c` makes every directory that is missing on the way. */
 async function mkdir(session: Session, argument: string): Promise<Reply> {
   const { filesystem } = session.login;
+  if (argument === '') return reply(501, 'Syntax: SITE MKDIR <directory>');
   const path = session.resolve(argument);
   const ways = path
     .split('/')
@@ -31,7 +33,7 @@ async function mkdir(session: Session, argument: string): Promise<Reply> {
       () => true,
       () => false,
     );
-    if (!there) await filesystem.makeDirectory(way);
+    if (!there) await filesystem.makeDirectory(way).catch(nameTaken);
   }
   return reply(200, 'Directory made.');
 }

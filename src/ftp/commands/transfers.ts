@@ -58,6 +58,7 @@ async function receive(
 /** A source that ends only if the upload is complete. */
 function judged(session: Session, transfer: Transfer, source: ByteSource): ByteSource {
   return {
+    cancel: () => source.cancel(),
     async fill(into, from) {
       const end = await source.fill(into, from);
       if (end < into.length) await session.judge(transfer);
@@ -87,9 +88,9 @@ async function appe(session: Session, argument: string, transfer: Transfer): Pro
 /** The mark tells the name in a fixed form (RFC 1123 4.1.2.9). */
 async function stou(session: Session, argument: string, transfer: Transfer): Promise<Reply> {
   const [, stem, extension] = /^(.*?)(\.[^./]*)?$/s.exec(argument.trim() || 'file') ?? [];
-  const path = session.resolve(`${stem}.${randomBytes(6).toString('hex')}${extension ?? ''}`);
-  const name = baseName(path);
-  await receive(session, path, transfer, true, `FILE: ${name}`);
+  // As RETR in the same directory would find it.
+  const name = `${stem}.${randomBytes(6).toString('hex')}${extension ?? ''}`;
+  await receive(session, session.resolve(name), transfer, true, `FILE: ${name}`);
   return reply(226, `Transfer complete (unique file name: ${name}).`);
 }
 

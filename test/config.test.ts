@@ -1,0 +1,329 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { type Config, ConfigError, parseEnvironment } from '../src/config.ts';
+
+const BASE = { FERRY_BUCKET: 'files' };
+
+/** What is wrong with an environment that has its bucket; empty where nothing is. */
+function problemsOf(env: Readonly<Record<string, string | undefined>>): readonly string[] {
+  try {
+    parseEnvironment({ ...BASE, ...env });
+    return [];
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+}
+
+test('every setting but the bucket has a default', () => {
+  expect(parseEnvironment(BASE)).toEqual({
+    host: '127.0.0.1',
+    port: 2121,
+    passivePorts: [8192, 8193, 8194, 8195, 8196, 8197, 8198, 8199, 8200],
+    passiveAddress: undefined,
+    active: true,
+    bucket: 'files',
+    prefix: '',
+    s3: { endpoint: undefined, pathStyle: false, checksums: 'full' },
+    user: undefined,
+    anonymous: undefined,
+    memory: 268_435_456,
+    log: undefined,
+    banner: 'Ferry ready.',
+    welcome: 'Logged in.',
+    trace: undefined,
+    ascii: 'exact',
+    chmod: 'ignore',
+    allo: 'hint',
+    limits: { sessions: 5000, sessionsPerAddress: 1000, loginAttempts: 3, renameEntries: 10_000 },
+    times: {
+      login: 60_000,
+      loginDelay: 1000,
+      idle: 300_000,
+      data: 120_000,
+      connect: 30_000,
+      grace: 2,
+      drain: 30_000,
+    },
+  } satisfies Config);
+});
+
+type Good = readonly [name: string, given: string, read: (config: Config) => unknown, value: unknown];
+
+const GOOD: readonly Good[] = [
+  ['FERRY_HOST', '::', ({ host }) => host, '::'],
+  ['FERRY_HOST', '203.0.113.7', ({ host }) => host, '203.0.113.7'],
+  ['FERRY_PORT', '0', ({ port }) => port, 0],
+  ['FERRY_PORT', '65535', ({ port }) => port, 65_535],
+  ['FERRY_PASSIVE_PORTS', '9000', (config) => config.passivePorts, [9000]],
+  [
+    'FERRY_PASSIVE_PORTS',
+    '9000-9002,8000, 8001',
+    (config) => config.passivePorts,
+    [9000, 9001, 9002, 8000, 8001],
+  ],
+  ['FERRY_PASSIVE_PORTS', '0,0', (config) => config.passivePorts, [0, 0]],
+  ['FERRY_PASSIVE_PORTS', '8000-8999', (config) => config.passivePorts.length, 1000],
+  ['FERRY_PASSIVE_ADDRESS', '203.0.113.7', (config) => config.passiveAddress, '203.0.113.7'],
+  ['FERRY_ACTIVE', 'off', ({ active }) => active, false],
+  ['FERRY_ACTIVE', 'on', ({ active }) => active, true],
+  ['FERRY_BUCKET', 'a.b-1', ({ bucket }) => bucket, 'a.b-1'],
+  ['FERRY_PREFIX', 'partners/in', ({ prefix }) => prefix, 'partners/in/'],
+  ['FERRY_PREFIX', '/partners/in//', ({ prefix }) => prefix, 'partners/in/'],
+  ['FERRY_PREFIX', '/', ({ prefix }) => prefix, ''],
+  ['FERRY_S3_ENDPOINT', 'http://127.0.0.1:9000', ({ s3 }) => s3.endpoint, 'http://127.0.0.1:9000'],
+  ['FERRY_S3_ENDPOINT', 'https://s3.example.com', ({ s3 }) => s3.endpoint, 'https://s3.example.com'],
+  ['FERRY_S3_PATH_STYLE', 'true', ({ s3 }) => s3.pathStyle, true],
+  ['FERRY_S3_PATH_STYLE', 'false', ({ s3 }) => s3.pathStyle, false],
+  ['FERRY_CHECKSUMS', 'required', ({ s3 }) => s3.checksums, 'required'],
+  ['FERRY_MEMORY', '64MiB', ({ memory }) => memory, 2 ** 26],
+  ['FERRY_MEMORY', '2GiB', ({ memory }) => memory, 2 ** 31],
+  ['FERRY_MEMORY', '65537KiB', ({ memory }) => memory, 67_109_888],
+  ['FERRY_MEMORY', '67108864B', ({ memory }) => memory, 2 ** 26],
+  ['FERRY_LOG', 'json', ({ log }) => log, 'json'],
+  ['FERRY_LOG', 'pretty', ({ log }) => log, 'pretty'],
+  ['FERRY_BANNER', 'Hello\\nthere', ({ banner }) => banner, 'Hello\\nthere'],
+  ['FERRY_WELCOME', 'Come in', ({ welcome }) => welcome, 'Come in'],
+  ['FERRY_TRACE', 'user:scanner 3', ({ trace }) => trace, { by: 'user', value: 'scanner 3' }],
+  ['FERRY_TRACE', 'address:2001:db8::7', ({ trace }) => trace, { by: 'address', value: '2001:db8::7' }],
+  ['FERRY_ASCII', 'convert', ({ ascii }) => ascii, 'convert'],
+  ['FERRY_CHMOD', 'refuse', ({ chmod }) => chmod, 'refuse'],
+  ['FERRY_ALLO', 'exact', ({ allo }) => allo, 'exact'],
+  ['FERRY_MAX_SESSIONS', '1', ({ limits }) => limits.sessions, 1],
+  ['FERRY_MAX_SESSIONS_PER_ADDRESS', '100000', ({ limits }) => limits.sessionsPerAddress, 100_000],
+  ['FERRY_LOGIN_ATTEMPTS', '100', ({ limits }) => limits.loginAttempts, 100],
+  ['FERRY_MAX_RENAME', '1000000', ({ limits }) => limits.renameEntries, 1_000_000],
+  ['FERRY_LOGIN_TIMEOUT', '1ms', ({ times }) => times.login, 1],
+  ['FERRY_LOGIN_DELAY', '0ms', ({ times }) => times.loginDelay, 0],
+  ['FERRY_IDLE_TIMEOUT', '24h', ({ times }) => times.idle, 86_400_000],
+  ['FERRY_DATA_TIMEOUT', '5m', ({ times }) => times.data, 300_000],
+  ['FERRY_CONNECT_TIMEOUT', '9s', ({ times }) => times.connect, 9000],
+  ['FERRY_UPLOAD_GRACE', '0s', ({ times }) => times.grace, 0],
+  ['FERRY_DRAIN_TIMEOUT', '0s', ({ times }) => times.drain, 0],
+];
+
+test.each(GOOD)('%s takes %s', (name, given, read, value) => {
+  expect(read(parseEnvironment({ ...BASE, [name]: given }))).toEqual(value);
+});
+
+const IP = 'an IP address, such as 127.0.0.1 or ::';
+const IPV4 = 'an IPv4 address, such as 203.0.113.7';
+const PORT = 'a whole number from 0 to 65535';
+const PORTS = 'ports and ranges such as 8192-8200 or 8192,8195 (at most 1,000 ports; 0 is any free one)';
+const BUCKET = 'a bucket name: 3 to 63 characters of a-z, 0-9, "." and "-"';
+const PREFIX = 'a key prefix such as partners/in';
+const URL = 'an http or https URL without credentials, such as https://s3.example.com';
+const SIZE = 'a size from 64MiB, such as 256MiB or 2GiB';
+const NAME = '1 to 128 characters without control characters or slashes, and not anonymous or ftp';
+const TRACE = 'user:NAME or address:IP';
+const time = (least: number) => `a time from ${least}ms to 24h, such as 30s`;
+
+const BAD: readonly (readonly [name: string, given: readonly string[], allowed: string])[] = [
+  ['FERRY_HOST', ['localhost', '1.2.3', '1.2.3.4:21', '[::]'], IP],
+  ['FERRY_PORT', ['-1', '65536', '21.0', '0x15', '1e3', ' 21', 'ftp', '99999999999'], PORT],
+  [
+    'FERRY_PASSIVE_PORTS',
+    ['8200-8192', '65536', '1-', '-1', '8192..8200', '1,,2', '1,1', '1-5,3', '1-1001', '1-1000,2000'],
+    PORTS,
+  ],
+  ['FERRY_PASSIVE_ADDRESS', ['::1', 'ftp.example.com', '1.2.3'], IPV4],
+  ['FERRY_ACTIVE', ['yes', 'ON', 'true'], 'on or off'],
+  ['FERRY_BUCKET', ['ab', 'Files', 'a_b', '-ab', 'ab-', 'a/b', 'x'.repeat(64)], BUCKET],
+  ['FERRY_PREFIX', ['a//b', 'a/../b', '..', './a'], PREFIX],
+  [
+    'FERRY_S3_ENDPOINT',
+    ['s3.example.com', 'ftp://s3.example.com', 'https://', 'https://x/?a=b', 'https://x/#a'],
+    URL,
+  ],
+  ['FERRY_S3_PATH_STYLE', ['on', '1', 'TRUE'], 'true or false'],
+  ['FERRY_CHECKSUMS', ['none', 'FULL'], 'full or required'],
+  ['FERRY_USER', ['anonymous', 'FTP', 'a/b', 'a\\b', 'a\u0007b', 'x'.repeat(129)], NAME],
+  ['FERRY_ANONYMOUS', ['on', 'yes', 'READ'], 'off or read or write'],
+  [
+    'FERRY_MEMORY',
+    ['256', '256MB', '256 MiB', '63MiB', '1TiB', '-1GiB', '1.5GiB', '999999999999GiB', '1toString'],
+    SIZE,
+  ],
+  ['FERRY_LOG', ['text', 'JSON'], 'pretty or json'],
+  ['FERRY_TRACE', ['anna', 'user:', 'host:a', 'address:printer', 'address:'], TRACE],
+  ['FERRY_ASCII', ['on'], 'exact or convert'],
+  ['FERRY_CHMOD', ['allow'], 'ignore or refuse'],
+  ['FERRY_ALLO', ['off'], 'hint or exact'],
+  ['FERRY_MAX_SESSIONS', ['0', '100001', 'many'], 'a whole number from 1 to 100000'],
+  ['FERRY_MAX_SESSIONS_PER_ADDRESS', ['0', '100001'], 'a whole number from 1 to 100000'],
+  ['FERRY_LOGIN_ATTEMPTS', ['0', '101'], 'a whole number from 1 to 100'],
+  ['FERRY_MAX_RENAME', ['0', '1000001'], 'a whole number from 1 to 1000000'],
+  ...['LOGIN', 'IDLE', 'DATA', 'CONNECT'].map(
+    (name) => [`FERRY_${name}_TIMEOUT`, ['30', '0s', '25h', '1d', '-1s', '1.5s', '1 s'], time(1)] as const,
+  ),
+  ['FERRY_LOGIN_DELAY', ['1', '25h'], time(0)],
+  ['FERRY_UPLOAD_GRACE', ['1', '25h'], time(0)],
+  ['FERRY_DRAIN_TIMEOUT', ['1', '25h'], time(0)],
+];
+
+describe.each(BAD)('%s', (name, values, allowed) => {
+  test.each(values)('refuses %j in one line that says what is allowed', (given) => {
+    const more = name === 'FERRY_USER' ? { FERRY_PASSWORD: 'secret' } : {};
+    expect(problemsOf({ ...more, [name]: given })).toEqual([
+      `${name}: got ${JSON.stringify(given)}; allowed: ${allowed}`,
+    ]);
+  });
+});
+
+test('the lists above leave no setting out', () => {
+  const asked = new Set<string>();
+  const env = new Proxy<Record<string, string>>(
+    { ...BASE },
+    {
+      get: (target, name) => {
+        asked.add(String(name));
+        return Reflect.get(target, name);
+      },
+    },
+  );
+  parseEnvironment(env);
+  const good = new Set([
+    ...GOOD.map(([name]) => name),
+    'FERRY_USER',
+    'FERRY_PASSWORD',
+    'FERRY_ANONYMOUS',
+    'FERRY_ANONYMOUS_ROOT',
+  ]);
+  expect([...asked].toSorted()).toEqual([...good].toSorted());
+});
+
+test('an empty value is as good as none', () => {
+  const empty = Object.fromEntries(GOOD.map(([name]) => [name, '']));
+  expect(parseEnvironment({ ...empty, ...BASE })).toEqual(parseEnvironment(BASE));
+});
+
+test('a bucket is asked for', () => {
+  expect(() => parseEnvironment({})).toThrow(
+    new ConfigError(['FERRY_BUCKET: not set; allowed: the name of the bucket that holds the files']),
+  );
+});
+
+test('a bad bucket is told once', () => {
+  expect(problemsOf({ FERRY_BUCKET: 'X' })).toHaveLength(1);
+});
+
+test('all problems are told at once, each in a line of its own', () => {
+  const problems = problemsOf({ FERRY_PORT: 'x', FERRY_MEMORY: '1', FERRY_LOG: 'loud', FERRY_TLS: 'off' });
+  expect(problems.map((line) => line.split(':')[0]).toSorted()).toEqual([
+    'FERRY_LOG',
+    'FERRY_MEMORY',
+    'FERRY_PORT',
+    'FERRY_TLS',
+  ]);
+  expect(new ConfigError(problems).message).toBe(problems.join('\n'));
+});
+
+test('an unknown setting is told, without its value', () => {
+  expect(problemsOf({ FERRY_PASWORD: 'hunter2' })).toEqual([
+    'FERRY_PASWORD: not a setting of this version; the README lists them',
+  ]);
+});
+
+test('settings of the launcher and of other programs are left alone', () => {
+  expect(problemsOf({ FERRY_DATA_DIR: './data', AWS_REGION: 'x', PATH: '/bin', ferry_port: 'x' })).toEqual(
+    [],
+  );
+});
+
+describe('a user', () => {
+  test('has a name and a password', () => {
+    const { user } = parseEnvironment({ ...BASE, FERRY_USER: 'anna', FERRY_PASSWORD: ' p w ' });
+    expect(user).toEqual({ name: 'anna', password: ' p w ' });
+  });
+
+  test.each([
+    [
+      'no password',
+      { FERRY_USER: 'anna' },
+      'FERRY_PASSWORD: not set; allowed: a password for the user of FERRY_USER',
+    ],
+    [
+      'an empty password',
+      { FERRY_USER: 'anna', FERRY_PASSWORD: '' },
+      'FERRY_PASSWORD: got a value that is not shown; allowed: a password that is not empty',
+    ],
+    [
+      'no name',
+      { FERRY_PASSWORD: 'secret' },
+      'FERRY_USER: not set; allowed: the name that goes with FERRY_PASSWORD',
+    ],
+    [
+      'an empty name',
+      { FERRY_USER: '', FERRY_PASSWORD: 'secret' },
+      'FERRY_USER: not set; allowed: the name that goes with FERRY_PASSWORD',
+    ],
+  ])('with %s is refused', (_, env, line) => {
+    expect(problemsOf(env)).toEqual([line]);
+  });
+});
+
+describe('anonymous access', () => {
+  test.each(['read', 'write'])('to %s has a root', (access) => {
+    const { anonymous } = parseEnvironment({
+      ...BASE,
+      FERRY_ANONYMOUS: access,
+      FERRY_ANONYMOUS_ROOT: '/pub/',
+    });
+    expect(anonymous).toEqual({ access, root: 'pub/' });
+  });
+
+  test('is off by default and by "off", with a root or without', () => {
+    expect(parseEnvironment({ ...BASE, FERRY_ANONYMOUS: 'off' }).anonymous).toBeUndefined();
+    expect(parseEnvironment({ ...BASE, FERRY_ANONYMOUS_ROOT: 'pub' }).anonymous).toBeUndefined();
+  });
+
+  test.each([undefined, '', '/', 'a//b'])('without a root (%j) is refused in one line', (root) => {
+    expect(problemsOf({ FERRY_ANONYMOUS: 'read', FERRY_ANONYMOUS_ROOT: root })).toEqual([
+      expect.stringMatching(/^FERRY_ANONYMOUS_ROOT: .*; allowed: a (folder|key prefix) such as p/),
+    ]);
+  });
+});
+
+test.each([
+  'https://KEY:hidden@s3.example.com',
+  'https://:hidden@s3.example.com',
+  'https://hidden@s3.example.com',
+])('an endpoint with credentials is refused, and %s is not repeated', (given) => {
+  expect(problemsOf({ FERRY_S3_ENDPOINT: given })).toEqual([
+    `FERRY_S3_ENDPOINT: got a value that is not shown; allowed: ${URL}`,
+  ]);
+});
+
+test.each([
+  ['a name', { 'FERRY_X\nferry: forged': '1' }],
+  ['a value', { FERRY_LOG: 'a\u009b2J\u0085b\nc' }],
+])('control characters in %s do not reach the terminal', (_, env) => {
+  const [line = '', ...more] = problemsOf(env);
+  expect(more).toEqual([]);
+  expect(line).not.toMatch(/\p{Cc}/u);
+});
+
+test('the password never appears in a message, whatever else is wrong', () => {
+  // Long, so that no message holds it by chance.
+  const secrets = fc.string({ unit: 'grapheme-ascii', minLength: 12, maxLength: 40 });
+  const names = fc.subarray(['FERRY_PORT', 'FERRY_USER', 'FERRY_BUCKET', 'FERRY_TRACE', 'FERRY_NONSENSE']);
+  fc.assert(
+    fc.property(secrets, names, (secret, bad) => {
+      const env = { FERRY_PASSWORD: secret, ...Object.fromEntries(bad.map((name) => [name, '\u0007'])) };
+      expect(problemsOf(env).join('\n')).not.toContain(secret);
+    }),
+  );
+});
+
+test('whatever the values, a Config is given or one line for each setting that is wrong', () => {
+  const names = GOOD.map(([name]) => name);
+  const values = fc.dictionary(fc.constantFrom(...names), fc.string({ unit: 'grapheme-ascii' }));
+  fc.assert(
+    fc.property(values, (env) => {
+      const problems = problemsOf(env);
+      const told = problems.map((line) => line.split(':')[0]);
+      expect(new Set(told).size).toBe(told.length);
+      for (const line of problems) expect(line).not.toMatch(/[\r\n]/);
+    }),
+  );
+});

@@ -1,0 +1,107 @@
+import { expect, inject, test } from 'vitest';
+import { faultProxyForTest } from '../support/fault-proxy.ts';
+import { startFerry } from '../support/ferry.ts';
+import { dropFiles, getObject, keysOf, putObject } from '../support/objects.ts';
+import type { RawClient } from '../support/raw-client.ts';
+
+const NAMES = Array.from({ length: 40 }, (_, index) => `f${String(index).padStart(2, '0')}`);
+const SOURCE = ['from/', ...NAMES.map((name) => `from/${name}`), 'from/sub/deep'];
+
+async function filled(settings: Record<string, string> = {}) {
+  const proxy = await faultProxyForTest(inject('s3').endpoint);
+  const ferry = await startFerry(settings, proxy.endpoint);
+  for (const key of SOURCE) await putObject(ferry, key, `body of ${key}`);
+  return { proxy, ferry, [Symbol.asyncDispose]: () => ferry[Symbol.asyncDispose]() };
+}
+
+async function rename(client: RawClient, from: string, to: string): Promise<number> {
+  expect(await client.command(`RNFR ${from}`)).toMatchObject({ code: 350 });
+  return (await client.command(`RNTO ${to}`)).code;
+}
+
+test('a directory is renamed with its marker and everything below it', async () => {
+  await using set = await filled();
+  using client = await set.ferry.login();
+  expect(await rename(client, 'from', 'to')).toBe(250);
+  expect(await keysOf(set.ferry)).toEqual(SOURCE.map((key) => key.replace('from', 'to')));
+  expect(await getObject(set.ferry, 'to/sub/deep')).toBe('body of from/sub/deep');
+});
+
+test.for([
+  ['is refused', { answer: 403 }, 550],
+  ['fails again and again', { answer: 500 }, 451],
+  ['is done, but its answer lost', { lose: true }, 451],
+] as const)('a copy that %s in the middle leaves the source whole and no copy', async ([, fault, code]) => {
+  await using set = await filled();
+  using client = await set.ferry.login();
+  // The rule is for one key, so that retries meet it too.
+  const rule = set.proxy.fault(({ operation, key }) => operation === 'CopyObject' && key === 'to/f20', fault);
+  expect(await rename(client, 'from', 'to')).toBe(code);
+  expect(rule.hits).toBeGreaterThan(0);
+  expect(await keysOf(set.ferry)).toEqual(SOURCE);
+  for (const key of SOURCE) expect(await getObject(set.ferry, key)).toBe(`body of ${key}`);
+  rule.remove();
+  expect(await rename(client, 'from', 'to')).toBe(250);
+});
+
+test('a deletion that fails behind the copies loses nothing: the target is whole', async () => {
+  await using set = await filled();
+  using client = await set.ferry.login();
+  set.proxy.fault('DeleteObjects', { answer: 500 });
+  expect(await rename(client, 'from', 'to')).toBe(451);
+  const keys = await keysOf(set.ferry);
+  for (const key of SOURCE) expect(keys).toContain(key.replace('from', 'to'));
+});
+
+test('a client that vanishes during a rename does not leave it half done', async () => {
+  await using set = await filled();
+  using client = await set.ferry.login();
+  const copy = set.proxy.fault('CopyObject', { hold: 'request' });
+  expect(await client.command('RNFR from')).toMatchObject({ code: 350 });
+  client.write('RNTO to\r\n');
+  await copy.reached;
+  client.socket.destroy();
+  copy.release();
+  await expect.poll(() => set.ferry.server.sessions).toBe(0);
+  expect(await keysOf(set.ferry)).toEqual(SOURCE.map((key) => key.replace('from', 'to')));
+});
+
+test('a directory of more than FERRY_MAX_RENAME entries is not renamed: 552, and nothing has moved', async () => {
+  await using set = await filled({ FERRY_MAX_RENAME: '41' });
+  using client = await set.ferry.login();
+  expect(SOURCE).toHaveLength(42);
+  expect(await rename(client, 'from', 'to')).toBe(552);
+  expect(await keysOf(set.ferry)).toEqual(SOURCE);
+  expect(set.proxy.counts().CopyObject).toBeUndefined();
+  expect(await client.command('DELE from/f00')).toMatchObject({ code: 250 });
+  expect(await rename(client, 'from', 'to')).toBe(250);
+});
+
+test('a directory of more than a thousand entries is listed and deleted by the thousand', async () => {
+  const proxy = await faultProxyForTest(inject('s3').endpoint);
+  await using ferry = await startFerry({}, proxy.endpoint);
+  const names = Array.from({ length: 1001 }, (_, index) => `f${String(index).padStart(4, '0')}`);
+  await dropFiles(ferry, 'from', names);
+  using client = await ferry.login();
+  proxy.forget();
+  expect(await rename(client, 'from', 'to')).toBe(250);
+  expect(proxy.counts()).toMatchObject({ CopyObject: 1001, DeleteObjects: 2 });
+  expect((await client.download('NLST to')).bytes.toString().split('\r\n')).toHaveLength(1002);
+  expect(await client.command('CWD from')).toMatchObject({ code: 550 });
+});
+
+test('a file that is renamed onto itself, or a directory into itself, stays what it is', async () => {
+  await using set = await filled();
+  using client = await set.ferry.login();
+  expect(await rename(client, 'from/f00', 'from/f00')).toBe(250);
+  expect(await rename(client, 'from', 'from/sub/from')).toBe(550);
+  expect(await keysOf(set.ferry)).toEqual(SOURCE);
+});
+
+test('a file whose source cannot be deleted is told as a failure, and the source is whole', async () => {
+  await using set = await filled();
+  using client = await set.ferry.login();
+  set.proxy.fault('DeleteObject', { answer: 403 });
+  expect(await rename(client, 'from/f00', 'moved')).toBe(550);
+  expect(await getObject(set.ferry, 'from/f00')).toBe('body of from/f00');
+});

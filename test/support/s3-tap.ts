@@ -1,0 +1,49 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { inject } from 'vitest';
+
+/** A proxy before the embedded S3 that notes every request, and can hold some back. */
+export interface S3Tap extends AsyncDisposable {
+  readonly endpoint: string;
+  /** `GET /bucket/key?query`, in order of arrival. */
+  readonly requests: string[];
+  /** From now on requests that match are noted, but not passed on. */
+  hold(pattern: RegExp): void;
+}
+
+export async function startS3Tap(): Promise<S3Tap> {
+  const target = new URL(inject('s3').endpoint);
+  const requests: string[] = [];
+  let held: RegExp | undefined;
+
+  function pass(incoming: IncomingMessage, answer: ServerResponse): void {
+    const line = `${incoming.method} ${incoming.url}`;
+    requests.push(line);
+    if (held?.test(line)) return;
+    const { method, url: path, headers } = incoming;
+    const onward = request({ host: target.hostname, port: target.port, method, path, headers });
+    onward.on('response', (from) => {
+      answer.writeHead(from.statusCode ?? 500, from.headers);
+      from.pipe(answer);
+    });
+    onward.on('error', () => answer.destroy());
+    answer.on('close', () => onward.destroy());
+    incoming.pipe(onward);
+  }
+
+  const server = createServer(pass).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    requests,
+    hold: (pattern) => {
+      held = pattern;
+    },
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}

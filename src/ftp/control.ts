@@ -8,18 +8,20 @@ export interface Line {
   readonly bytes: Buffer;
 }
 
-/** What a pull yields: a line, a line that was too long (consumed up to its end), or the end. */
-export type Pulled =
-  | Line
-  | { readonly kind: 'too-long' }
-  | { readonly kind: 'flood' }
-  | { readonly kind: 'end' };
+/**
+ * What a pull yields: a line; a line that was too long, consumed up to its end; one that does not end; another
+ * protocol's hello; or the end.
+ */
+export type Pulled = Line | { readonly kind: 'too-long' | 'flood' | 'foreign' | 'end' };
 
 /** Bytes of the longest line that is taken; keys reach 1,024 and full paths are sent. */
 export const LONGEST_LINE = 8192;
 
 /** Bytes without a line end after which the client is given up. */
 export const FLOOD = 65_536;
+
+/** First byte of a TLS hello (RFC 8446 5.1), which may have no line end in it. */
+const TLS_HANDSHAKE = 0x16;
 
 const LF = 0x0a;
 const CR = 0x0d;
@@ -34,6 +36,8 @@ export class ControlChannel {
   #overlong = false;
   #dropped = 0;
   #ended = false;
+  /** Nothing has been looked at yet. */
+  #fresh = true;
   #wake: (() => void) | undefined;
 
   /** @param socket accepted, paused, with nothing read from it */
@@ -106,6 +110,10 @@ export class ControlChannel {
   }
 
   #next(): Pulled | undefined {
+    if (this.#fresh && this.#buffer.length > 0) {
+      this.#fresh = false;
+      if (this.#buffer[0] === TLS_HANDSHAKE) return { kind: 'foreign' };
+    }
     const end = this.#buffer.indexOf(LF);
     if (end < 0) return this.#unended();
     const raw = this.#buffer.subarray(0, end);

@@ -91,8 +91,9 @@ export function generated(
   table: () => ReadonlyMap<string, { help: string; served: boolean } & Pick<Rows[string], 'feat'>>,
 ): Rows {
   function feat(session: Session): Reply {
-    const lines = [...table().values()].flatMap((row) => row.feat?.(session) ?? []);
-    return multiline(211, 'Features:', lines.sort(), 'End');
+    // An alias has its command's lines.
+    const lines = new Set([...table().values()].flatMap((row) => row.feat?.(session) ?? []));
+    return multiline(211, 'Features:', [...lines].sort(), 'End');
   }
 
   function help(_: Session, argument: string): Reply {

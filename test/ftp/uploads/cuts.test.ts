@@ -107,8 +107,12 @@ test('an upload that is told apart from a complete one by ALLO is refused where 
   ] as const) {
     const name = `${announced}-${sent}`;
     expect(await client.command(`ALLO ${announced}`)).toMatchObject({ code: 200 });
-    const [, answer] = await client.upload(`STOR ${name}`, Buffer.alloc(sent));
-    expect(answer.code, name).toBe(code);
+    const data = await client.passive();
+    // What is refused may be reset.
+    data.on('error', () => {});
+    expect(await client.command(`STOR ${name}`)).toMatchObject({ code: 150 });
+    data.end(Buffer.alloc(sent));
+    expect((await client.reply()).code, name).toBe(code);
     expect((await client.command(`SIZE ${name}`)).code).toBe(code === 226 ? 213 : 550);
   }
   // An announcement is for one upload.

@@ -187,7 +187,14 @@ describe('Telnet bytes', () => {
     expect(await keysOf(ferry)).toEqual([]);
   });
 
-  test('CR NUL is a CR, which no name may have', async () => {
+  test('CR NUL is a CR, which a password may have', async () => {
+    await using ferry = await startFerry({ FERRY_PASSWORD: 'car\rriage' });
+    using client = await ferry.connect();
+    client.write('USER demo\r\nPASS car\r\0riage\r\n');
+    await dialogue(client, 'S: 331 …\nS: 230 Logged in.');
+  });
+
+  test('CR and NUL are in no name', async () => {
     await using ferry = await startFerry();
     using client = await ferry.login();
     client.write('CWD a\r\0b\r\nMKD a\r\0b\r\nMKD a\rb\r\nDELE a\0b\r\n');

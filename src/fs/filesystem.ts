@@ -5,7 +5,7 @@ import { isFailure, StorageError } from './errors.ts';
 import { directoryEntry, type Entry, entriesOf, fileEntry, firstPage } from './listing.ts';
 import type { MemoryPool } from './memory-pool.ts';
 import { renameDirectory } from './rename.ts';
-import type { ListedObject, ObjectStore } from './s3.ts';
+import { LARGEST_COPY, type ListedObject, type ObjectStore } from './s3.ts';
 import { locate, need, type Place, parentOf } from './tree.ts';
 import { type ByteSource, upload } from './upload.ts';
 
@@ -34,7 +34,7 @@ export interface OpenFile {
 }
 
 /** A name to be renamed, as RNFR found it. */
-export type RenameSource = { readonly place: Place; readonly type: Entry['type'] };
+export type RenameSource = { readonly place: Place; readonly type: Entry['type']; readonly size: number };
 
 /**
  * One session's files and directories over objects. A directory exists if any key lies under `name/`.
@@ -210,7 +210,7 @@ export class Filesystem {
     const file = await this.#storage.store.head(place).catch(notFound);
     if (!file && !(await this.#isDirectory(place)))
       throw new StorageError('not-found', 'no such file or directory');
-    return { place, type: file ? 'file' : 'directory' };
+    return { place, type: file ? 'file' : 'directory', size: file?.size ?? 0 };
   }
 
   /**
@@ -218,11 +218,12 @@ export class Filesystem {
    * replaced, an existing directory never.
    * @throws StorageError is-a-directory, not-found (source or the target's parent), denied, too-large
    */
-  async rename({ place: from, type }: RenameSource, target: string): Promise<void> {
+  async rename({ place: from, type, size }: RenameSource, target: string): Promise<void> {
     const to = this.locate(target);
     need(to, 'write');
     if (from.path === target) return;
     if (to.root) throw new StorageError('is-a-directory', 'the root');
+    if (size > LARGEST_COPY) throw new StorageError('too-large', 'more than one copy within S3 takes');
     if (type === 'directory' && target.startsWith(`${from.path}/`))
       throw new StorageError('denied', 'into itself');
     await Promise.all([this.#needFree(to, type), this.#needDirectory(parentOf(target))]);

@@ -1,5 +1,5 @@
 import { StorageError } from './errors.ts';
-import type { ListedObject, ObjectStore } from './s3.ts';
+import { LARGEST_COPY, type ListedObject, type ObjectStore } from './s3.ts';
 import type { Place } from './tree.ts';
 
 /** Copies under way at once. */
@@ -56,6 +56,8 @@ async function listAll(store: ObjectStore, { bucket, prefix }: Place, most: numb
   do {
     const page = await store.list(bucket, { prefix, continuation });
     objects.push(...page.objects);
+    if (page.objects.some(({ size }) => size > LARGEST_COPY))
+      throw new StorageError('too-large', 'an entry is larger than one copy within S3 takes');
     continuation = page.next;
     if (objects.length > most) throw new StorageError('too-large', `more than ${most} entries to rename`);
   } while (continuation !== undefined);

@@ -69,6 +69,9 @@ export interface MultipartUpload extends Location {
 
 export type ObjectStore = ReturnType<typeof openObjectStore>;
 
+/** Bytes that one CopyObject takes (S3 API, CopyObject). */
+export const LARGEST_COPY = 5 * 2 ** 30;
+
 /** User metadata that tells an upload's own object from somebody else's. */
 const NONCE = 'ferry-upload';
 
@@ -233,7 +236,7 @@ export function openObjectStore(options: S3Options) {
       }
     },
 
-    /** CopyObject within S3, up to 5 GB; metadata and tags are kept. @throws StorageError not-found, too-large */
+    /** CopyObject within S3, up to LARGEST_COPY; metadata and tags are kept. @throws StorageError not-found */
     async copy(from: Location, to: Location, signal?: AbortSignal): Promise<void> {
       const source = [from.bucket, ...from.key.split('/')].map(encodeURIComponent).join('/');
       const command = new CopyObjectCommand({ Bucket: to.bucket, Key: to.key, CopySource: source });

@@ -12,6 +12,9 @@ const PARALLEL = 4;
 
 const MOST_PARTS = 10_000;
 
+/** Bytes that an upload can have at most. */
+export const LARGEST_UPLOAD = MOST_PARTS * PART_SIZE;
+
 /**
  * Buffers an upload has on its way to a whole part: most files are small, and a thousand idle uploads must
  * not hold a part each.
@@ -119,8 +122,8 @@ async function sendParts(
     let size = 0;
     let checksum = 0;
     for (let number = 1; ; number++) {
-      if (number > MOST_PARTS) throw new StorageError('too-large', `more than ${MOST_PARTS} parts`);
       size += part.bytes.length;
+      if (size > LARGEST_UPLOAD) throw new StorageError('too-large', `more than ${MOST_PARTS} parts`);
       checksum = crc32(part.bytes, checksum);
       // A body that ends on a part's border leaves an empty last one, which S3 does not need.
       if (part.bytes.length > 0) await sender.start(number, part);

@@ -26,6 +26,8 @@ interface Rules {
    * it); all other rows wait for its end.
    */
   readonly duringTransfer?: 'always' | 'bare' | 'in-turn';
+  /** Changes what is stored, without a transfer: done or refused, it leaves a record in the log. */
+  readonly changes?: true;
   /** The argument never appears in a log or a trace. */
   readonly secret?: boolean;
   /** Lines of FEAT (RFC 2389). */

@@ -26,8 +26,11 @@ export interface TransferOptions {
 /** How long a finished connection may take to be closed by the client before it is let go. */
 const LINGER = 10_000;
 
-/** Where bytes land that come before the next buffer is there. */
-const SPILL = 65_536;
+/**
+ * Where bytes land that come before the next buffer is there. One for all: a read and the callback that copies
+ * them out are one step.
+ */
+const SPILL = Buffer.allocUnsafeSlow(65_536);
 
 /** Bytes of one read at the most. */
 const READ = 262_144;
@@ -43,7 +46,6 @@ export class UploadBody {
   /** Whether bytes go straight into the buffers, or through `data` events. */
   readonly direct: boolean;
   readonly #options: TransferOptions;
-  readonly #spill = Buffer.allocUnsafe(SPILL);
   #leftover: Buffer | undefined;
   #target: { into: Buffer; at: number; done: (error?: Error) => void } | undefined;
   #ended = false;
@@ -105,14 +107,14 @@ export class UploadBody {
   /** The buffer for the next read: the rest of the target, or the spill while there is none. */
   #next(): Uint8Array {
     const target = this.#target;
-    return target ? target.into.subarray(target.at, target.at + READ) : this.#spill;
+    return target ? target.into.subarray(target.at, target.at + READ) : SPILL;
   }
 
   /** @returns whether to go on reading */
   #landed(bytes: number, buffer: Uint8Array): boolean {
     const target = this.#target;
-    if (!target || buffer === this.#spill) {
-      this.#take(Buffer.from(this.#spill.subarray(0, bytes)));
+    if (!target || buffer === SPILL) {
+      this.#take(Buffer.from(SPILL.subarray(0, bytes)));
       return this.#target !== undefined;
     }
     target.at += bytes;

@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net';
-import { availableParallelism, loadavg } from 'node:os';
+import { cpus, loadavg } from 'node:os';
 import { setImmediate as ioSeen, setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../config.ts';
+import { StorageError } from '../fs/errors.ts';
 import type { Storage } from '../fs/filesystem.ts';
 import type { Authenticate } from '../identity/identity.ts';
 import type { Log } from '../ops/log.ts';
@@ -36,9 +37,12 @@ const NO_LOGIN = 'Please log in with USER and PASS.';
 /** How often the grace is begun anew at the most. */
 const GRACE_ROUNDS = 10;
 
+/** The machine's, like the load average, whatever share of them this process may use. */
+const CORES = cpus().length;
+
 /** Whether processes wait for their turn on this machine (load average of a minute). */
 function isBusy(): boolean {
-  return (loadavg()[0] ?? 0) > 0.6 * availableParallelism();
+  return (loadavg()[0] ?? 0) > 0.6 * CORES;
 }
 
 /** Commands a stranger may send. */
@@ -90,6 +94,7 @@ export class Session {
     try {
       for (let first = true; !this.#closing; first = false) {
         const next = await this.#commands.next(() => this.transfer);
+        if (this.#closing) break;
         if (next === 'flood') await this.#flooded();
         else if (next === 'too-long') this.send(reply(500, 'Line too long.'));
         else if (typeof next !== 'object' || (first && isForeign(next))) break;
@@ -226,15 +231,22 @@ export class Session {
     if (row?.transfer) this.state.restart = 0;
     const refused = this.#check(command, row);
     if (refused || !row) return this.send(refused ?? reply(500, 'Unknown command.'));
-    const argument = command.argument ?? '';
+    const asIs = row.argument === 'verbatim' || row.argument.endsWith('path');
+    const argument = (asIs ? command.argument : command.argument?.trim()) ?? '';
     if (row.transfer) return this.#start(command.verb, row, argument, restart);
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#busy = promise;
+    let answer: Reply;
+    let failure: unknown;
     try {
-      this.send(await row.run(this, argument));
+      answer = await row.run(this, argument);
     } catch (error) {
-      this.send(this.#failure(error, command.verb, row, false));
+      failure = error;
+      answer = this.#failure(error, command.verb, row, false);
     }
+    if (row.changes || failure instanceof StorageError)
+      this.#recordCommand(command.verb, argument, answer, failure);
+    this.send(answer);
     this.#busy = undefined;
     resolve();
   }
@@ -294,6 +306,12 @@ export class Session {
     const reason = abortedBy ?? (failure instanceof Error ? failure.message : undefined);
     const user = this.state.login?.identity.user;
     this.log.info({ event: 'transfer', user, verb, path, bytes, seconds, code, reason });
+  }
+
+  #recordCommand(verb: string, argument: string, { code }: Reply, failure: unknown): void {
+    const user = this.state.login?.identity.user;
+    const reason = failure instanceof Error ? failure.message : undefined;
+    this.log.info({ event: 'command', user, verb, argument, cwd: this.state.cwd, code, reason });
   }
 
   #traceCommand({ verb, argument }: Command, row: Row | undefined): void {

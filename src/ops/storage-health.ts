@@ -3,6 +3,9 @@ import type { Log } from './log.ts';
 /** How often storage is asked while it does not answer, and while it does. Milliseconds. */
 const AGAIN = { down: 1000, up: 30_000 };
 
+/** How long storage may take to answer. Milliseconds. */
+const PATIENCE = 10_000;
+
 /** Watches whether storage answers, and says in one line when that changes. */
 export class StorageHealth {
   readonly #check: (signal: AbortSignal) => Promise<void>;
@@ -38,7 +41,7 @@ export class StorageHealth {
   async #ask(): Promise<void> {
     const before = this.#available;
     try {
-      await this.#check(this.#stop.signal);
+      await this.#check(AbortSignal.any([this.#stop.signal, AbortSignal.timeout(PATIENCE)]));
       this.#available = true;
       if (!before) this.#log.info({ event: 'storage' }, 'S3 answers again');
     } catch (error) {

@@ -18,6 +18,7 @@ async function collect(body: AsyncIterable<Buffer>): Promise<Buffer[]> {
 function sourceOf(text: string): ByteSource {
   let left = Buffer.from(text, 'latin1');
   return {
+    cancel: () => {},
     async fill(into, from) {
       const copied = left.copy(into, from);
       left = left.subarray(copied);
@@ -116,13 +117,23 @@ describe('an upload', () => {
 
   test('does not ask the source again after its end', async () => {
     let asked = 0;
-    const once: ByteSource = { fill: async (into) => (++asked === 1 ? into.write('a\r\n') : into.length) };
+    const once: ByteSource = {
+      cancel: () => {},
+      fill: async (into) => (++asked === 1 ? into.write('a\r\n') : into.length),
+    };
     expect(await readAll(convertingSource(once, fromNetwork()), 10)).toBe('a\n');
     expect(asked).toBe(1);
   });
 
+  test('that is given up gives up its source', () => {
+    let cancelled = false;
+    const source: ByteSource = { ...sourceOf(''), cancel: () => (cancelled = true) };
+    convertingSource(source, fromNetwork()).cancel();
+    expect(cancelled).toBe(true);
+  });
+
   test('that breaks off hands the failure on, and nothing looks like its end', async () => {
-    const broken: ByteSource = { fill: () => Promise.reject(new Error('reset')) };
+    const broken: ByteSource = { cancel: () => {}, fill: () => Promise.reject(new Error('reset')) };
     await expect(readAll(convertingSource(broken, fromNetwork()), 10)).rejects.toThrow('reset');
   });
 });

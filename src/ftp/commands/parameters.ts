@@ -1,4 +1,5 @@
 import { isIPv4 } from 'node:net';
+import { LARGEST_UPLOAD } from '../../fs/upload.ts';
 import { parseEprt, parsePort } from '../active.ts';
 import { sameAddress } from '../address.ts';
 import type { Rows } from '../command.ts';
@@ -8,9 +9,6 @@ import type { Session } from '../session.ts';
 
 /** RFC 2577 section 3: a port below is a service's, and may be the target of a bounce. */
 const FIRST_UNPRIVILEGED = 1024;
-
-/** Bytes that an upload can have at most: S3 takes 10,000 parts. */
-const MOST_BYTES = 10_000 * 8 * 2 ** 20;
 
 async function reserve(session: Session): Promise<number> {
   dropEndpoint(session.state.endpoint);
@@ -93,7 +91,7 @@ function only(name: string, value: string, others: RegExp) {
 function allo({ state }: Session, argument: string): Reply {
   const [, digits] = /^(\d{1,19})( R \d{1,19})?$/i.exec(argument.trim()) ?? [];
   if (digits === undefined) return reply(501, 'Syntax: ALLO <bytes> [R <record size>]');
-  if (Number(digits) > MOST_BYTES) return reply(552, `Files have at most ${MOST_BYTES} bytes here.`);
+  if (Number(digits) > LARGEST_UPLOAD) return reply(552, `Files have at most ${LARGEST_UPLOAD} bytes here.`);
   state.announced = Number(digits);
   return reply(200, 'Noted.');
 }
@@ -111,7 +109,12 @@ function rest({ state, config }: Session, argument: string): Reply {
 
 export const PARAMETERS: Rows = {
   PORT: { argument: 'required', help: 'PORT <h1,h2,h3,h4,p1,p2>', run: port },
-  EPRT: { argument: 'required', help: 'EPRT <|protocol|address|port|>', feat: () => ['EPRT'], run: eprt },
+  EPRT: {
+    argument: 'required',
+    help: 'EPRT <|protocol|address|port|>',
+    feat: ({ config }) => (config.active ? ['EPRT'] : []),
+    run: eprt,
+  },
   PASV: { argument: 'ignored', help: 'PASV', run: pasv },
   EPSV: { argument: 'optional', help: 'EPSV [1|2|ALL]', feat: () => ['EPSV'], run: epsv },
   TYPE: { argument: 'required', beforeLogin: true, help: 'TYPE A|I|L 8', run: type },

@@ -1,3 +1,4 @@
+import { isFailure } from '../../fs/errors.ts';
 import type { Rows } from '../command.ts';
 import { multiline, type Reply, reply } from '../reply.ts';
 import type { Session } from '../session.ts';
@@ -29,13 +30,15 @@ async function mkdir(session: Session, argument: string): Promise<Reply> {
     .slice(1)
     .map((_, index, all) => `/${all.slice(0, index + 1).join('/')}`);
   for (const way of ways) {
-    const there = await filesystem.enter(way).then(
-      () => true,
-      () => false,
-    );
+    const there = await filesystem.enter(way).then(() => true, missing);
     if (!there) await filesystem.makeDirectory(way).catch(nameTaken);
   }
   return reply(200, 'Directory made.');
+}
+
+function missing(error: unknown): false {
+  if (!isFailure(error, 'not-found')) throw error;
+  return false;
 }
 
 const SUBCOMMANDS: Readonly<

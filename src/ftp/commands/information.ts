@@ -6,7 +6,7 @@ import type { Session } from '../session.ts';
 
 /** RFC 2389 section 4. */
 function opts(session: Session, argument: string): Reply {
-  const [, command = '', rest = ''] = /^(\S+) ?(.*)$/s.exec(argument.trim()) ?? [];
+  const [, command = '', rest = ''] = /^(\S+) ?(.*)$/s.exec(argument) ?? [];
   switch (command.toUpperCase()) {
     case 'UTF8':
     case 'UTF-8':
@@ -26,7 +26,7 @@ function opts(session: Session, argument: string): Reply {
 
 /** RFC 7151. There is one host here, whatever it is called; an address must be the one that was called. */
 function host(session: Session, argument: string): Reply {
-  const name = argument.trim();
+  const name = argument;
   if (session.state.login || session.state.userName !== undefined)
     return reply(503, 'Send HOST before USER.');
   const literal = /^\[(.*)\]$/.exec(name)?.[1] ?? name;
@@ -40,7 +40,7 @@ function host(session: Session, argument: string): Reply {
 
 /** RFC 2640 section 4: English only. */
 function lang(_: Session, argument: string): Reply {
-  const tag = argument.trim();
+  const tag = argument;
   if (tag !== '' && !/^[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*$/.test(tag))
     return reply(501, 'Syntax: LANG [<tag>]');
   return /^(en(-.*)?)?$/i.test(tag)
@@ -49,7 +49,7 @@ function lang(_: Session, argument: string): Reply {
 }
 
 function clnt(session: Session, argument: string): Reply {
-  session.state.client = argument.trim().slice(0, 200);
+  session.state.client = argument.slice(0, 200);
   return reply(200, 'Noted.');
 }
 

@@ -30,7 +30,7 @@ async function pasv(session: Session): Promise<Reply> {
 }
 
 async function epsv(session: Session, argument: string): Promise<Reply> {
-  const wanted = argument.trim().toUpperCase();
+  const wanted = argument.toUpperCase();
   const family = isIPv4(session.localAddress) ? '1' : '2';
   if (wanted === 'ALL') {
     session.state.epsvOnly = true;
@@ -43,13 +43,13 @@ async function epsv(session: Session, argument: string): Promise<Reply> {
 }
 
 function port(session: Session, argument: string): Reply {
-  const target = parsePort(argument.trim());
+  const target = parsePort(argument);
   if (!target) return reply(501, 'Syntax: PORT h1,h2,h3,h4,p1,p2');
   return activate(session, target);
 }
 
 function eprt(session: Session, argument: string): Reply {
-  const target = parseEprt(argument.trim());
+  const target = parseEprt(argument);
   const family = isIPv4(session.localAddress) ? 1 : 2;
   if (target === undefined) return reply(501, 'Syntax: EPRT |protocol|address|port|');
   if (target === 'unknown-protocol' || target.protocol !== family)
@@ -69,7 +69,7 @@ function activate(session: Session, { host, port }: { host: string; port: number
 }
 
 function type({ state }: Session, argument: string): Reply {
-  const wanted = argument.trim().toUpperCase();
+  const wanted = argument.toUpperCase();
   if (/^A( [NT])?$/.test(wanted)) state.type = 'A';
   else if (/^(I|L ?8)$/.test(wanted)) state.type = 'I';
   else if (/^[AEIL]\b/.test(wanted) || /^L\d+$/.test(wanted)) return reply(504, 'Type not supported.');
@@ -80,7 +80,7 @@ function type({ state }: Session, argument: string): Reply {
 /** A parameter of which one value is served, and the other values of the standard are not. */
 function only(name: string, value: string, others: RegExp) {
   return (_: Session, argument: string): Reply => {
-    const wanted = argument.trim().toUpperCase();
+    const wanted = argument.toUpperCase();
     if (wanted === value) return reply(200, `${name} set to ${value}.`);
     return others.test(wanted)
       ? reply(504, `${name} ${wanted} is not supported.`)
@@ -89,7 +89,7 @@ function only(name: string, value: string, others: RegExp) {
 }
 
 function allo({ state }: Session, argument: string): Reply {
-  const [, digits] = /^(\d{1,19})( R \d{1,19})?$/i.exec(argument.trim()) ?? [];
+  const [, digits] = /^(\d{1,19})( R \d{1,19})?$/i.exec(argument) ?? [];
   if (digits === undefined) return reply(501, 'Syntax: ALLO <bytes> [R <record size>]');
   if (Number(digits) > LARGEST_UPLOAD) return reply(552, `Files have at most ${LARGEST_UPLOAD} bytes here.`);
   state.announced = Number(digits);
@@ -97,7 +97,7 @@ function allo({ state }: Session, argument: string): Reply {
 }
 
 function rest({ state, config }: Session, argument: string): Reply {
-  const digits = argument.trim();
+  const digits = argument;
   if (!/^\d{1,19}$/.test(digits) || BigInt(digits) >= 2n ** 63n) return reply(501, 'Syntax: REST <bytes>');
   const offset = Number(digits);
   // Offsets count bytes as stored, and a converted file has no such thing (RFC 3659 section 5).

@@ -24,7 +24,7 @@ export default defineConfig({
       {
         test: {
           name: 'clients',
-          globalSetup: 'test/support/global-s3.ts',
+          globalSetup: ['test/support/global-s3.ts', 'test/clients/support/samples.ts'],
           include: ['test/clients/**/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 60_000,

@@ -147,10 +147,14 @@ export class Filesystem {
 
   /**
    * Uploads a file; see `upload`. Its directory is looked for while the bytes flow, unless the session knows it.
-   * @param create only where nothing stands under the name
+   * @param options.create only where nothing stands under the name
    * @throws StorageError not-found where the directory does not exist, exists, denied; what the source throws
    */
-  async write(path: string, source: ByteSource, create: boolean, signal: AbortSignal): Promise<number> {
+  async write(
+    path: string,
+    source: ByteSource,
+    { create, signal, onCommit }: { create: boolean; signal: AbortSignal; onCommit: () => void },
+  ): Promise<number> {
     const place = this.locate(path);
     need(place, 'write');
     const { store, pool } = this.#storage;
@@ -158,7 +162,7 @@ export class Filesystem {
     const permit = this.#needDirectory(parentOf(path));
     // Awaited before the commit; until then its rejection is nobody's surprise.
     permit.catch(() => {});
-    return upload(source, { store, pool, to: place, ifAbsent, signal, permit });
+    return upload(source, { store, pool, to: place, ifAbsent, signal, permit, onCommit });
   }
 
   /** Deletes a file: one HeadObject, one DeleteObject. @throws StorageError not-found, denied */

@@ -41,6 +41,8 @@ export interface UploadOptions {
   readonly ifAbsent: boolean;
   /** Cancels the upload until its commit begins; a commit under way is never cut. */
   readonly signal: AbortSignal;
+  /** Called when the commit begins: from here on the outcome is S3's. */
+  readonly onCommit: () => void;
   /** Settled before the commit; a rejection means that nothing is published. */
   readonly permit: Promise<void>;
 }
@@ -89,9 +91,10 @@ async function fillFirst(source: ByteSource, account: Account, signal: AbortSign
 }
 
 async function putWhole({ bytes }: Filled, options: UploadOptions): Promise<number> {
-  const { store, to, permit, signal, ifAbsent } = options;
+  const { store, to, permit, signal, ifAbsent, onCommit } = options;
   await permit;
   signal.throwIfAborted();
+  onCommit();
   const nonce = ifAbsent ? randomUUID() : undefined;
   const commit = store.put(to, bytes, { crc32: crc32(bytes), ifAbsent, nonce });
   await commit.catch((error) => acceptOwn(error, options, nonce));
@@ -104,7 +107,7 @@ async function sendParts(
   account: Account,
   options: UploadOptions,
 ): Promise<number> {
-  const { store, to, ifAbsent, signal, permit } = options;
+  const { store, to, ifAbsent, signal, permit, onCommit } = options;
   // A refusal is told before much more is sent for nothing.
   await permit;
   signal.throwIfAborted();
@@ -132,6 +135,7 @@ async function sendParts(
     }
     const parts = await sender.all();
     signal.throwIfAborted();
+    onCommit();
     const commit = store.completeUpload(open, parts, { crc32: checksum, ifAbsent });
     await commit.catch((error) => acceptOwn(error, options, nonce));
     return size;

@@ -156,7 +156,6 @@ export class Session {
       announced: this.config.allo === 'exact' ? transfer.announced : undefined,
     });
     if (found !== 'complete') throw new IncompleteUploadError(found);
-    transfer.commit();
   }
 
   /**

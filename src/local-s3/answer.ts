@@ -1,4 +1,4 @@
-import { close, createReadStream, readSync } from 'node:fs';
+import { closeSync, createReadStream, readSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import { S3Error } from './errors.ts';
@@ -20,64 +20,87 @@ export function errorResponse(error: unknown, resource: string, requestId: strin
   return { status: known.status, headers: { 'Content-Type': 'application/xml', ...known.headers }, body };
 }
 
+/** Reads a range and closes the file. Undefined where the file is shorter. */
 function readAtOnce(fd: number, start: number, length: number): Buffer | undefined {
-  const bytes = Buffer.allocUnsafe(length);
-  let filled = 0;
-  while (filled < length) {
-    const count = readSync(fd, bytes, filled, length - filled, start + filled);
-    if (count === 0) return undefined;
-    filled += count;
+  try {
+    const bytes = Buffer.allocUnsafe(length);
+    let filled = 0;
+    while (filled < length) {
+      const count = readSync(fd, bytes, filled, length - filled, start + filled);
+      if (count === 0) return undefined;
+      filled += count;
+    }
+    return bytes;
+  } finally {
+    closeSync(fd);
   }
-  return bytes;
 }
 
-/** Sends an answer. Resolves when it is handed to the system; rejects where the client goes away. */
+/**
+ * Sends an answer. Resolves when it is handed to the system; rejects where the client goes away.
+ * `noBody` says that the client waits for `100 Continue` with its body, and will not send it now.
+ */
 export async function send(
   message: IncomingMessage,
   response: ServerResponse,
   answer: S3Response,
+  noBody: boolean,
 ): Promise<void> {
-  const { body } = answer;
+  const { status, body } = answer;
   const headers: Record<string, string | number> = { ...answer.headers };
-  if (!message.complete && !message.readableEnded) abandonBody(message, response, headers);
-  if (typeof body !== 'object' || Buffer.isBuffer(body)) {
-    const isHead = message.method === 'HEAD';
-    const bytes = body === undefined ? 0 : Buffer.byteLength(body);
-    if (!isHead && answer.status !== 204 && answer.status !== 304) headers['Content-Length'] ??= bytes;
-    response.writeHead(answer.status, headers);
-    response.end(isHead ? undefined : body);
+  if (typeof body === 'object' && !Buffer.isBuffer(body)) {
+    await sendFile(response, status, headers, body);
     return;
   }
-  const { fd, start, length } = body;
-  if (length <= AT_ONCE) {
-    let bytes: Buffer | undefined;
-    try {
-      bytes = readAtOnce(fd, start, length);
-    } finally {
-      close(fd);
-    }
-    if (bytes === undefined) response.destroy();
-    else response.writeHead(answer.status, headers).end(bytes);
-    return;
+  const content = message.method === 'HEAD' ? undefined : body;
+  if (message.method !== 'HEAD' && status !== 204 && status !== 304) {
+    headers['Content-Length'] ??= body === undefined ? 0 : Buffer.byteLength(body);
   }
-  response.writeHead(answer.status, headers);
-  await pipeline(
-    createReadStream('', { fd, start, end: start + length - 1, highWaterMark: READ_SIZE }),
-    response,
-  );
+  const tooMuch = !noBody && !message.complete && announcedSize(message) > DRAIN_LIMIT;
+  if (noBody || tooMuch) headers.Connection = 'close';
+  response.writeHead(status, headers);
+  // Of a smaller body Node throws away what was not read, and goes on with the connection.
+  if (tooMuch) refuseRest(message, response, content);
+  else response.end(content);
 }
 
-/** An answer before the body was read: the rest of it is thrown away, up to a bound, and the connection closed. */
-function abandonBody(
+function announcedSize(message: IncomingMessage): number {
+  if (message.headers['transfer-encoding'] !== undefined) return Number.POSITIVE_INFINITY;
+  return Number(message.headers['content-length'] ?? 0);
+}
+
+/** Closing at once would reset the connection, and the client that is still sending would not read the answer. */
+function refuseRest(
   message: IncomingMessage,
   response: ServerResponse,
-  headers: Record<string, string | number>,
+  content: string | Buffer | undefined,
 ): void {
-  headers.Connection = 'close';
+  response.write(content ?? '');
   let left = DRAIN_LIMIT;
   message.on('error', () => undefined);
+  message.on('end', () => response.end());
   message.on('data', (chunk: Buffer) => {
     left -= chunk.length;
     if (left < 0) response.destroy();
   });
+}
+
+async function sendFile(
+  response: ServerResponse,
+  status: number,
+  headers: Record<string, string | number>,
+  { fd, start, length }: { fd: number; start: number; length: number },
+): Promise<void> {
+  if (length <= AT_ONCE) {
+    const bytes = readAtOnce(fd, start, length);
+    if (bytes === undefined) response.destroy();
+    else response.writeHead(status, headers).end(bytes);
+    return;
+  }
+  response.writeHead(status, headers);
+  const file = createReadStream('', { fd, start, end: start + length - 1, highWaterMark: READ_SIZE });
+  await pipeline(file, response, { end: false });
+  // A file that was cut by hand: the client must not wait for the rest.
+  if (file.bytesRead < length) response.destroy();
+  else response.end();
 }

@@ -1,6 +1,4 @@
-import { createHash, randomUUID } from 'node:crypto';
-import { type FileHandle, open, unlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { createHash } from 'node:crypto';
 import {
   CHECKSUM_ALGORITHMS,
   type ChecksumAlgorithm,
@@ -13,11 +11,10 @@ import { ChunkedDecoder } from './chunked.ts';
 import { S3Error } from './errors.ts';
 import { header, type S3Request } from './request.ts';
 import type { Authenticated } from './sigv4.ts';
+import { type Place, Spool } from './spool.ts';
 
 /** Up to this size a body stays in memory until it is published; beyond, it is spooled to a file. */
 const IN_MEMORY = 256 * 1024;
-/** Bytes gathered before they are written. */
-const WRITE_SIZE = 1024 * 1024;
 /** S3: the largest PutObject or UploadPart. */
 const MAX_UPLOAD = 5 * 1024 ** 3;
 
@@ -27,8 +24,8 @@ export interface Payload {
   md5: Buffer;
   /** Checksums that the request sent or the caller asked for, raw. */
   checksums: Map<ChecksumAlgorithm, Buffer>;
-  /** The content: bytes, or the path of a temporary file that now belongs to the caller. */
-  content: Buffer | string;
+  /** Bytes; or the path of a temporary file that now belongs to the caller; undefined where it is in its place. */
+  content: Buffer | string | undefined;
 }
 
 /** How a body is received. */
@@ -43,6 +40,8 @@ export interface ReceiveOptions {
   inMemory?: number;
   /** Whether x-amz-checksum-... headers speak of an object, not of this body (CompleteMultipartUpload). */
   checksumsOfObject?: boolean;
+  /** Where all content is to be written. */
+  place?: Place | undefined;
 }
 
 interface Expected {
@@ -95,6 +94,12 @@ function length(text: string | undefined): number {
   return Number(text);
 }
 
+/** The size that a request announces for its content. Throws MissingContentLength. */
+export function declaredSize(request: S3Request, auth: Authenticated): number {
+  const isChunked = auth.contentSha256.startsWith('STREAMING-');
+  return length(header(request, isChunked ? 'x-amz-decoded-content-length' : 'content-length'));
+}
+
 /** Reads what the headers promise of the body. Throws where they contradict each other, before a byte is read. */
 function expectations(request: S3Request, auth: Authenticated, options: ReceiveOptions): Expected {
   const sha256 = auth.contentSha256;
@@ -139,67 +144,6 @@ function expectations(request: S3Request, auth: Authenticated, options: ReceiveO
   };
 }
 
-/** Gathers content in memory and goes over to a temporary file where it becomes too large for that. */
-class Spool {
-  readonly #directory: string;
-  readonly #inMemory: number;
-  #pieces: Buffer[] = [];
-  #gathered = 0;
-  #path: string | undefined;
-  #file: FileHandle | undefined;
-  #writing: Promise<void> | undefined;
-
-  constructor(directory: string, inMemory: number) {
-    this.#directory = directory;
-    this.#inMemory = inMemory;
-  }
-
-  /** Takes bytes. A promise is returned where the caller has to wait for the disk. */
-  add(piece: Buffer): Promise<void> | undefined {
-    this.#pieces.push(piece);
-    this.#gathered += piece.length;
-    if (this.#gathered < (this.#file ? WRITE_SIZE : this.#inMemory + 1)) return undefined;
-    return this.#flush();
-  }
-
-  async finish(): Promise<Buffer | string> {
-    if (!this.#file || !this.#path) return Buffer.concat(this.#pieces);
-    await this.#flush();
-    await this.#writing;
-    await this.#file.close();
-    this.#file = undefined;
-    return this.#path;
-  }
-
-  async discard(): Promise<void> {
-    await this.#writing?.catch(() => undefined);
-    await this.#file?.close().catch(() => undefined);
-    if (this.#path) await unlink(this.#path).catch(() => undefined);
-  }
-
-  /** Starts to write while the next bytes come in; waits for the write before. */
-  async #flush(): Promise<void> {
-    const pieces = this.#pieces;
-    this.#pieces = [];
-    this.#gathered = 0;
-    if (!this.#file) {
-      this.#path = join(this.#directory, randomUUID());
-      this.#file = await open(this.#path, 'wx');
-    }
-    await this.#writing;
-    this.#writing = writeAll(this.#file, pieces);
-    // Reported where it is awaited; not before.
-    this.#writing.catch(() => undefined);
-  }
-}
-
-async function writeAll(file: FileHandle, pieces: Buffer[]): Promise<void> {
-  if (pieces.length === 0) return;
-  const total = pieces.reduce((sum, piece) => sum + piece.length, 0);
-  const { bytesWritten } = await file.writev(pieces);
-  if (bytesWritten < total) await file.writeFile(Buffer.concat(pieces).subarray(bytesWritten));
-}
-
 /**
  * Receives the body of a request: decodes `aws-chunked`, spools it in `directory` where it is large,
  * and verifies length, Content-MD5, x-amz-content-sha256, checksums in header or trailer, and chunk signatures.
@@ -217,7 +161,7 @@ export async function receiveBody(
   const md5 = createHash('md5');
   const sha256 = expected.sha256 === undefined ? undefined : createHash('sha256');
   const running = [...algorithms].map((algorithm) => ({ algorithm, checksum: startChecksum(algorithm) }));
-  const spool = new Spool(options.directory, options.inMemory ?? IN_MEMORY);
+  const spool = new Spool({ inMemory: IN_MEMORY, ...options });
   let size = 0;
   try {
     request.acceptBody();

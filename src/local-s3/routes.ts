@@ -114,6 +114,9 @@ export function findOperation(request: S3Request): Operation {
   const unknown = UNKNOWN.find((name) => request.query.has(name) && name !== route?.query);
   if (unknown !== undefined)
     throw new S3Error('NotImplemented', undefined, { details: { Parameter: unknown } });
+  const version = request.query.get('versionId');
+  if (version !== undefined && version !== 'null')
+    throw new S3Error('InvalidArgument', 'Invalid version id specified');
   if (!route) throw new S3Error('MethodNotAllowed', undefined, { details: { Method: request.method } });
   return route.operation;
 }

@@ -7,7 +7,7 @@ import { readRequest, type S3Response } from './request.ts';
 import { findOperation } from './routes.ts';
 import { authenticate, type Credentials } from './sigv4.ts';
 import { createBucket, type DataDirectory } from './store/buckets.ts';
-import { openDataDirectory } from './store/start.ts';
+import { INSTANCE_HEADER, noteOwner, openDataDirectory, removeOwner } from './store/start.ts';
 
 /** How the embedded server is started. */
 export interface LocalS3Options {
@@ -38,6 +38,7 @@ const REGION = 'us-east-1';
 /** A presented key of 1,024 bytes is up to 3 KB, metadata 2 KB, tags 2 KB, a presigned query 1 KB. */
 const MAX_HEADER_SIZE = 64 * 1024;
 const KEEP_ALIVE_MS = 65_000;
+const INSTANCE = randomBytes(16).toString('hex');
 
 const firstRequest = randomBytes(4).toString('hex').toUpperCase();
 let requests = 0;
@@ -55,10 +56,12 @@ async function respond(
 ): Promise<void> {
   const requestId = nextRequestId();
   response.setHeader('x-amz-request-id', requestId);
+  response.setHeader(INSTANCE_HEADER, INSTANCE);
   response.setHeader('Server', 'ferry-local-s3');
   let answer: S3Response;
+  let waits = false;
   try {
-    let waits = message.headers.expect?.toLowerCase() === '100-continue';
+    waits = message.headers.expect?.toLowerCase() === '100-continue';
     const request = readRequest(message, () => {
       if (waits) response.writeContinue();
       waits = false;
@@ -68,11 +71,10 @@ async function respond(
   } catch (error) {
     // The client has gone: there is nobody to answer.
     if (message.destroyed && !message.complete) return;
-    if (!(error instanceof S3Error))
-      process.stderr.write(`local-s3: ${error instanceof Error ? error.stack : String(error)}\n`);
+    if (!(error instanceof S3Error)) process.stderr.write(`local-s3: ${(error as Error).stack ?? error}\n`);
     answer = errorResponse(error, (message.url ?? '').split('?')[0] ?? '', requestId);
   }
-  await send(message, response, answer);
+  await send(message, response, answer, waits);
 }
 
 function isLoopback(host: string): boolean {
@@ -112,7 +114,7 @@ export async function startLocalS3(options: LocalS3Options): Promise<LocalS3> {
     secretAccessKey: options.credentials?.secretAccessKey ?? randomBytes(30).toString('base64url'),
     region: REGION,
   };
-  const data = openDataDirectory(options.data);
+  const data = await openDataDirectory(options.data);
   if (options.bucket !== undefined) createBucket(data, options.bucket);
   const handle = (message: IncomingMessage, response: ServerResponse): void => {
     respond(message, response, data, credentials).catch(() => response.destroy());
@@ -128,12 +130,17 @@ export async function startLocalS3(options: LocalS3Options): Promise<LocalS3> {
   });
   await listen(server, options.port ?? 0, host);
   const { port } = server.address() as AddressInfo;
+  const endpoint = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  noteOwner(data, { endpoint, instance: INSTANCE });
   return {
-    endpoint: `http://${host.includes(':') ? `[${host}]` : host}:${port}`,
+    endpoint,
     region: REGION,
     accessKeyId: credentials.accessKeyId,
     secretAccessKey: credentials.secretAccessKey,
     bucket: options.bucket,
-    close: (graceMs = 2000) => closeServer(server, graceMs),
+    close: async (graceMs = 2000) => {
+      await closeServer(server, graceMs);
+      removeOwner(data);
+    },
   };
 }

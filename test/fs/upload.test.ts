@@ -31,6 +31,7 @@ async function setUp(memory = 64 * MIB) {
       ifAbsent: false,
       signal: new AbortController().signal,
       permit: Promise.resolve(),
+      onCommit: () => {},
       ...options,
     });
   return { proxy, ferry, pool, put, [Symbol.asyncDispose]: () => ferry[Symbol.asyncDispose]() };

@@ -97,6 +97,8 @@ export async function rawClient(to: {
     passive,
     async upload(line, bytes) {
       const data = await passive();
+      // A reset is told by the reply.
+      data.on('error', () => {});
       const mark = await command(line);
       if (mark.code !== 150) throw new Error(mark.text);
       data.end(bytes);

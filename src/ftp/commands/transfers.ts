@@ -47,7 +47,9 @@ async function receive(
   try {
     const converts = session.state.type === 'A' && session.config.ascii === 'convert';
     const source = converts ? convertingSource(body, fromNetwork()) : body;
-    await filesystem.write(path, judged(session, transfer, source), create, transfer.signal);
+    const { signal } = transfer;
+    const onCommit = () => transfer.commit();
+    await filesystem.write(path, judged(session, transfer, source), { create, signal, onCommit });
     finish(body.socket);
   } catch (error) {
     body.socket.destroy();

@@ -11,9 +11,9 @@ import {
 import { writeGuard } from '../conditions.ts';
 import { S3Error } from '../errors.ts';
 import { header, type S3Request } from '../request.ts';
+import { assemble } from '../store/assemble.ts';
 import { publish } from '../store/objects.ts';
 import {
-  assemble,
   findUpload,
   listParts,
   noteCompletion,

@@ -1,5 +1,4 @@
 import { type Payload, type ReceiveOptions, receiveBody } from '../body.ts';
-import type { ChecksumAlgorithm } from '../checksums.ts';
 import { S3Error } from '../errors.ts';
 import type { S3Request, S3Response } from '../request.ts';
 import type { Authenticated } from '../sigv4.ts';
@@ -32,13 +31,13 @@ export function keyOf({ request }: Context): string {
   return request.key;
 }
 
-/** Receives the body, spooled on the bucket's own file system. */
+/** Receives the body, spooled on the bucket's own file system unless it has a place. */
 export function receive(
   context: Context,
   bucket: BucketPaths,
-  compute: readonly ChecksumAlgorithm[] = [],
+  options: Pick<ReceiveOptions, 'compute' | 'place'>,
 ): Promise<Payload> {
-  return receiveBody(context.request, context.auth, { directory: bucket.tmp, compute });
+  return receiveBody(context.request, context.auth, { directory: bucket.tmp, ...options });
 }
 
 /** Receives a body of XML and returns its root element. Throws MalformedXML, or EntityTooLarge above 8 MiB. */
@@ -51,7 +50,7 @@ export async function receiveXml(
   const { request, auth } = context;
   const options = { directory: bucket.tmp, limit: MAX_XML, inMemory: MAX_XML, ...more };
   const payload = await receiveBody(request, auth, options);
-  if (typeof payload.content === 'string') throw new S3Error('EntityTooLarge');
+  if (!Buffer.isBuffer(payload.content)) throw new S3Error('EntityTooLarge');
   return parseXml(payload.content, root);
 }
 

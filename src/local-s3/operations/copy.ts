@@ -1,6 +1,6 @@
-import { createHash, randomUUID } from 'node:crypto';
-import { closeSync, createReadStream } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { closeSync, read } from 'node:fs';
+import { promisify } from 'node:util';
 import { checksumHeaders, readAttributes } from '../attributes.ts';
 import {
   type Checksum,
@@ -12,8 +12,8 @@ import {
 import { checkReadConditions, writeGuard } from '../conditions.ts';
 import { S3Error } from '../errors.ts';
 import { header, type S3Request } from '../request.ts';
+import { type Place, Spool } from '../spool.ts';
 import { findBucket } from '../store/buckets.ts';
-import { removeFile } from '../store/files.ts';
 import type { BucketPaths } from '../store/layout.ts';
 import { openObject, publish, type SettledObject, settle } from '../store/objects.ts';
 import type { Attributes, Version } from '../store/records.ts';
@@ -22,6 +22,9 @@ import { bucketOf, type Context, keyOf, type Operation, xmlResponse } from './co
 
 /** S3: the largest source of one CopyObject. */
 const MAX_COPY = 5 * 1024 ** 3;
+const READ_SIZE = 1024 * 1024;
+
+const readFrom = promisify(read);
 
 /** An object opened as the source of a copy. Whoever opened it closes it. */
 export interface CopySource {
@@ -79,43 +82,42 @@ export function closeCopySource({ fd }: Pick<CopySource, 'fd'>): void {
   if (fd !== undefined) closeSync(fd);
 }
 
-/** Copies bytes of a source into a new file of `tmp`, with their MD5 and, where named, a checksum. */
+/** Copies bytes of a source, to a place or into a new file of `tmp`, with their MD5 and, where named, a checksum. */
 export async function copyContent(
   bucket: BucketPaths,
   source: CopySource,
   range: { start: number; length: number },
-  algorithm: ChecksumAlgorithm | undefined,
-): Promise<{ content: string | Buffer; md5: string; checksum: Buffer | undefined }> {
+  options: { algorithm: ChecksumAlgorithm | undefined; place?: Place | undefined },
+): Promise<{ content: string | Buffer | undefined; md5: string; checksum: Buffer | undefined }> {
   const md5 = createHash('md5');
-  const checksum = algorithm && startChecksum(algorithm);
-  if (source.fd === undefined || range.length === 0) {
-    return { content: Buffer.alloc(0), md5: md5.digest('hex'), checksum: await checksum?.digest() };
-  }
-  const path = `${bucket.tmp}/${randomUUID()}`;
-  const target = await open(path, 'wx');
+  const checksum = options.algorithm && startChecksum(options.algorithm);
+  const spool = new Spool({ directory: bucket.tmp, inMemory: READ_SIZE, place: options.place });
   try {
-    const { start, length } = range;
-    const bytes = createReadStream('', {
-      fd: source.fd,
-      autoClose: false,
-      start,
-      end: start + length - 1,
-      highWaterMark: 1024 * 1024,
-    });
-    let copied = 0;
-    for await (const chunk of bytes) {
+    for await (const chunk of readSource(source, range)) {
       md5.update(chunk);
       checksum?.update(chunk);
-      copied += chunk.length;
-      await target.writeFile(chunk);
+      const full = spool.add(chunk);
+      if (full !== undefined) await full;
     }
-    if (copied !== length) throw new S3Error('SlowDown');
-    return { content: path, md5: md5.digest('hex'), checksum: await checksum?.digest() };
+    return { content: await spool.finish(), md5: md5.digest('hex'), checksum: await checksum?.digest() };
   } catch (error) {
-    removeFile(path);
+    await spool.discard();
     throw error;
-  } finally {
-    await target.close();
+  }
+}
+
+async function* readSource(
+  source: CopySource,
+  range: { start: number; length: number },
+): AsyncGenerator<Buffer> {
+  const { fd } = source;
+  for (let done = 0; fd !== undefined && done < range.length; ) {
+    const buffer = Buffer.allocUnsafe(Math.min(READ_SIZE, range.length - done));
+    const { bytesRead } = await readFrom(fd, buffer, 0, buffer.length, range.start + done);
+    // A file is only shorter than it was where it was changed by hand.
+    if (bytesRead === 0) throw new S3Error('SlowDown');
+    done += bytesRead;
+    yield buffer.subarray(0, bytesRead);
   }
 }
 
@@ -168,13 +170,13 @@ export const CopyObject: Operation = async (context) => {
     }
     const attributes = copiedAttributes(request, version);
     const algorithm = copiedAlgorithm(request, version);
-    const copy = await copyContent(bucket, source, { start: 0, length: identity.size }, algorithm);
+    const copy = await copyContent(bucket, source, { start: 0, length: identity.size }, { algorithm });
     const checksum: Checksum | undefined = algorithm &&
       copy.checksum && { algorithm, type: 'FULL_OBJECT', value: copy.checksum.toString('base64') };
     const published = await publish(
       bucket,
       key,
-      copy.content,
+      copy.content ?? Buffer.alloc(0),
       { ...attributes, etag: copy.md5, checksum },
       guard,
     );

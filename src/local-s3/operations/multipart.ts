@@ -1,4 +1,5 @@
 import { readAttributes } from '../attributes.ts';
+import { declaredSize } from '../body.ts';
 import {
   type ChecksumAlgorithm,
   type ChecksumType,
@@ -10,6 +11,10 @@ import {
 import { S3Error } from '../errors.ts';
 import { parseRange } from '../range.ts';
 import { header, type S3Request } from '../request.ts';
+import type { Place } from '../spool.ts';
+import { isAbsent } from '../store/files.ts';
+import type { BucketPaths } from '../store/layout.ts';
+import { takeSlot } from '../store/slots.ts';
 import {
   createUpload,
   findUpload,
@@ -17,6 +22,7 @@ import {
   publishPart,
   removeUpload,
   type Upload,
+  wholePath,
 } from '../store/uploads.ts';
 import { element } from '../xml.ts';
 import { bucketOf, type Context, keyOf, type Operation, receive, xmlResponse } from './context.ts';
@@ -107,21 +113,48 @@ function sentAlgorithms(request: S3Request): ChecksumAlgorithm[] {
   });
 }
 
+/** Has a part written where it will lie in the whole, if that is known; else wherever the writer likes. */
+async function inSlot<T>(
+  bucket: BucketPaths,
+  upload: Upload,
+  part: { number: number; size: number },
+  write: (place: Place | undefined) => Promise<T>,
+): Promise<T> {
+  const slot = takeSlot(upload.id, part.number, part.size);
+  let written = false;
+  try {
+    const result = await write(slot && { path: wholePath(bucket, upload.id), offset: slot.offset });
+    written = true;
+    return result;
+  } catch (error) {
+    // The upload's folder went while the part came in: it was aborted or completed.
+    if (isAbsent(error)) throw new S3Error('NoSuchUpload', undefined, { cause: error });
+    throw error;
+  } finally {
+    slot?.leave(written);
+  }
+}
+
 /** UploadPart. */
 export const UploadPart: Operation = async (context) => {
+  const { request, auth } = context;
   const bucket = bucketOf(context);
-  const number = partNumber(context.request);
+  const number = partNumber(request);
   const upload = uploadOf(context);
-  const sent = sentAlgorithms(context.request);
-  checkPartAlgorithm(upload, sent);
-  const payload = await receive(context, bucket, upload.checksum ? [upload.checksum.algorithm] : []);
-  const etag = payload.md5.toString('hex');
-  const checksum = upload.checksum && payload.checksums.get(upload.checksum.algorithm);
-  publishPart(bucket, upload, { number, size: payload.size, etag, checksum, content: payload.content });
+  const algorithm = upload.checksum?.algorithm;
+  checkPartAlgorithm(upload, sentAlgorithms(request));
+  const size = declaredSize(request, auth);
+  const payload = await inSlot(bucket, upload, { number, size }, async (place) => {
+    const received = await receive(context, bucket, { compute: algorithm ? [algorithm] : [], place });
+    const etag = received.md5.toString('hex');
+    const checksum = algorithm && received.checksums.get(algorithm);
+    publishPart(bucket, upload, { number, size, etag, checksum, offset: place?.offset }, received.content);
+    return received;
+  });
   const told = Object.fromEntries(
-    [...payload.checksums].map(([algorithm, value]) => [checksumHeader(algorithm), value.toString('base64')]),
+    [...payload.checksums].map(([name, value]) => [checksumHeader(name), value.toString('base64')]),
   );
-  return { status: 200, headers: { ETag: `"${etag}"`, ...told } };
+  return { status: 200, headers: { ETag: `"${payload.md5.toString('hex')}"`, ...told } };
 };
 
 /** UploadPartCopy, of a whole object or of `x-amz-copy-source-range`. */
@@ -132,27 +165,15 @@ export const UploadPartCopy: Operation = async (context) => {
   const upload = uploadOf(context);
   const source = await openCopySource(context);
   try {
-    const { size } = source.object.identity;
-    const range = sourceRange(header(request, 'x-amz-copy-source-range'), size);
-    if (range.length > MAX_PART)
-      throw new S3Error(
-        'InvalidRequest',
-        'The specified copy source is larger than the maximum allowable size for a copy source: 5368709120',
-      );
-    const copy = await copyContent(bucket, source, range, upload.checksum?.algorithm);
-    const part = publishPart(bucket, upload, {
-      number,
-      size: range.length,
-      etag: copy.md5,
-      checksum: copy.checksum,
-      content: copy.content,
+    const range = sourceRange(header(request, 'x-amz-copy-source-range'), source.object.identity.size);
+    const part = await inSlot(bucket, upload, { number, size: range.length }, async (place) => {
+      const options = { algorithm: upload.checksum?.algorithm, place };
+      const { md5, checksum, content } = await copyContent(bucket, source, range, options);
+      const copied = { number, size: range.length, etag: md5, checksum, offset: place?.offset };
+      return publishPart(bucket, upload, copied, content);
     });
-    return xmlResponse(
-      'CopyPartResult',
-      element('LastModified', part.modified.toISOString()) +
-        element('ETag', `"${part.etag}"`) +
-        partChecksum(upload, part),
-    );
+    const told = element('LastModified', part.modified.toISOString()) + element('ETag', `"${part.etag}"`);
+    return xmlResponse('CopyPartResult', told + partChecksum(upload, part));
   } finally {
     closeCopySource(source);
   }
@@ -169,6 +190,12 @@ function sourceRange(text: string | undefined, size: number): { start: number; l
   const range = Number(match[2]) < size ? parseRange(text, size) : undefined;
   if (!range)
     throw new S3Error('InvalidArgument', `Range specified is not valid for source object of size: ${size}`);
+  if (range.length > MAX_PART) {
+    throw new S3Error(
+      'InvalidRequest',
+      'The specified copy source is larger than the maximum allowable size for a copy source: 5368709120',
+    );
+  }
   return range;
 }
 

@@ -40,10 +40,12 @@ export const PutObject: Operation = async (context) => {
   const attributes = readAttributes(request);
   const guard = writeGuard(request, key);
   const named = header(request, 'x-amz-sdk-checksum-algorithm');
-  const payload = await receive(context, bucket, named === undefined ? [] : [parseAlgorithm(named)]);
+  const payload = await receive(context, bucket, {
+    compute: named === undefined ? [] : [parseAlgorithm(named)],
+  });
   const checksum = fullChecksum(payload);
   const etag = payload.md5.toString('hex');
-  await publish(bucket, key, payload.content, { ...attributes, etag, checksum }, guard);
+  await publish(bucket, key, payload.content ?? Buffer.alloc(0), { ...attributes, etag, checksum }, guard);
   return { status: 200, headers: { ETag: `"${etag}"`, ...checksumHeaders(checksum) } };
 };
 

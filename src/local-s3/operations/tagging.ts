@@ -13,7 +13,7 @@ async function existing(context: Context): Promise<SettledObject> {
 
 async function replaceTags(context: Context, tags: Record<string, string>): Promise<void> {
   // Once more where the object was replaced between the look-up and the change.
-  while (!updateVersion(bucketOf(context), await existing(context), { tags }));
+  while (!(await updateVersion(bucketOf(context), await existing(context), { tags })));
 }
 
 /** GetObjectTagging. */

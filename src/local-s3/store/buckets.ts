@@ -11,12 +11,17 @@ export interface DataDirectory {
   readonly foldsCase: boolean;
 }
 
+// Buckets whose reserved folders are there.
+const prepared = new Set<string>();
+
 /** Looks a bucket up: a folder of the data directory with a valid name is one. Throws NoSuchBucket. */
 export function findBucket(data: DataDirectory, name: string): BucketPaths {
   const bucket = isBucketName(name) ? bucketPaths(data.path, name, data.foldsCase) : undefined;
   if (!bucket || !lstatOrNothing(bucket.objects)?.isDirectory()) {
     throw new S3Error('NoSuchBucket', undefined, { details: { BucketName: name } });
   }
+  // The folder may have been made by hand a moment ago.
+  if (!prepared.has(bucket.tmp)) prepareBucket(bucket);
   return bucket;
 }
 
@@ -31,6 +36,7 @@ export function createBucket(data: DataDirectory, name: string): void {
 
 /** Makes the reserved folders of a bucket. */
 export function prepareBucket(bucket: BucketPaths): void {
+  prepared.add(bucket.tmp);
   for (const path of [bucket.kept, bucket.records, bucket.uploads, bucket.tmp]) makeDirectory(path);
 }
 
@@ -40,6 +46,7 @@ export function deleteBucket(data: DataDirectory, name: string): void {
   const empty = walk(bucket, '', '', { after: '', isPrefix: false }).next().done;
   if (!empty || !removeIfEmpty(bucket.objects))
     throw new S3Error('BucketNotEmpty', undefined, { details: { BucketName: name } });
+  prepared.delete(bucket.tmp);
   for (const path of [bucket.kept, bucket.records, bucket.uploads, bucket.tmp])
     rmSync(path, { recursive: true, force: true });
 }

@@ -13,7 +13,7 @@ const REREAD_FACTOR = 20;
 
 interface Listing {
   /** In UTF-8 byte order. A directory's name ends with a slash; an object's does not, and may be empty (marker). */
-  names: string[];
+  names: readonly string[];
   stamp: string;
   readAt: number;
   tookMs: number;
@@ -121,7 +121,7 @@ function isFresh(listing: Listing, now: { stamp: string; changedAt: number }): b
 /**
  * The names directly under `prefix` (empty, or ending with a slash), in UTF-8 byte order; those of directories
  * end with a slash, so that they stand where their keys do. An empty folder holds the empty name: it counts as
- * its own marker. The array is shared: not to be changed.
+ * its own marker. The array is never changed.
  */
 export function readDirectory(bucket: BucketPaths, prefix: string): readonly string[] {
   const natural = naturalDirectory(bucket, prefix);
@@ -142,6 +142,31 @@ export function readDirectory(bucket: BucketPaths, prefix: string): readonly str
   cache.set(key, { names, stamp: now.stamp, readAt, tookMs: Date.now() - readAt });
   shrink();
   return names;
+}
+
+/**
+ * To be called before an object is published or removed; the returned function after it. Keeps the cached names
+ * of its directory true, so that who lists a large directory while others write does not read it again and again.
+ */
+export function watchChange(bucket: BucketPaths, key: string): (present: boolean) => void {
+  const prefix = key.slice(0, key.lastIndexOf('/') + 1);
+  const id = cacheKey(bucket, prefix);
+  const cached = cache.get(id);
+  if (!cached) return () => undefined;
+  const kept = keptDirectory(bucket, prefix);
+  const wasFresh = isFresh(cached, stampOf(naturalDirectory(bucket, prefix), kept));
+  return (present) => {
+    const names = wasFresh ? changeNames(cached.names, key.slice(prefix.length), present) : undefined;
+    // A directory with no name left may be gone, or be its own marker.
+    if (names === undefined || names.length < 2) cache.delete(id);
+    else cache.set(id, { ...cached, names, stamp: stampOf(naturalDirectory(bucket, prefix), kept).stamp });
+  };
+}
+
+function changeNames(names: readonly string[], name: string, present: boolean): readonly string[] {
+  const at = lowerBound(names, name);
+  if ((names[at] === name) === present) return names;
+  return present ? names.toSpliced(at, 0, name) : names.toSpliced(at, 1);
 }
 
 function shrink(): void {

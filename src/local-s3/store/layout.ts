@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 // Where things lie under the data directory:
 //
@@ -59,8 +59,8 @@ export function isFileName(key: string): boolean {
 
 /** The file that holds the record of a key. Hashed: no key is too long or too odd for it. */
 export function recordPath(bucket: BucketPaths, key: string): string {
-  const hash = createHash('sha256').update(key).digest('hex');
-  return `${bucket.records}/${hash.slice(0, 2)}/${hash.slice(2)}`;
+  const name = hash('sha256', key);
+  return `${bucket.records}/${name.slice(0, 2)}/${name.slice(2)}`;
 }
 
 // The kept area mirrors keys segment by segment. `d-` is a directory, `o-` an object, so that `a` and `a/b`

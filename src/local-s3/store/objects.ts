@@ -5,15 +5,15 @@ import {
   createReadStream,
   fstatSync,
   lstatSync,
-  mkdirSync,
   openSync,
+  readFileSync,
   renameSync,
   type Stats,
   writeFileSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { S3Error } from '../errors.ts';
-import { naturalDirectory, readDirectory } from './directories.ts';
+import { naturalDirectory, readDirectory, watchChange } from './directories.ts';
 import {
   errorCode,
   ifPresent,
@@ -50,6 +50,8 @@ export interface SettledObject extends StoredObject {
   readonly version: Version;
 }
 
+/** Up to this size a file is hashed in one go. */
+const HASHED_AT_ONCE = 1024 * 1024;
 const EMPTY_MD5 = createHash('md5').digest('hex');
 
 function identify(stats: Stats): FileIdentity {
@@ -66,25 +68,32 @@ function markerOfFolder(bucket: BucketPaths, key: string): StoredObject | undefi
 }
 
 /** Whether nothing on the way from the bucket's folder to this path of a key is a symbolic link. */
-function isReached(bucket: BucketPaths, path: string): boolean {
+function isReachedPlainly(bucket: BucketPaths, path: string): boolean {
   const parent = dirname(path);
   if (bucket.foldsCase) return isPlainPath(path);
   return parent === bucket.objects || isPlainPath(parent);
 }
 
-/** Looks a key up. Its file by its own name goes before one in the kept area. */
-export function findObject(bucket: BucketPaths, key: string): StoredObject | undefined {
-  const paths = isFileName(key)
-    ? [`${bucket.objects}/${key}`, keptPath(bucket, key)]
-    : [keptPath(bucket, key)];
-  for (const [index, path] of paths.entries()) {
-    const stats = lstatOrNothing(path);
-    if (!stats?.isFile()) continue;
-    if (index === 0 && paths.length === 2 && !isReached(bucket, path)) continue;
-    const identity = identify(stats);
-    return { key, path, identity, version: findVersion(bucket, key, identity) };
+/**
+ * Looks a key up. Its file by its own name goes before one in the kept area. `isListed` says that the name was
+ * just read from its directory, and that its folder was reached without symbolic links.
+ */
+export function findObject(bucket: BucketPaths, key: string, isListed = false): StoredObject | undefined {
+  const natural = isFileName(key) ? `${bucket.objects}/${key}` : undefined;
+  if (natural !== undefined) {
+    const stats = lstatOrNothing(natural);
+    const isReached =
+      (isListed && !bucket.foldsCase) || (stats?.isFile() && isReachedPlainly(bucket, natural));
+    if (stats?.isFile() && isReached) return describeFile(bucket, key, natural, stats);
   }
-  return markerOfFolder(bucket, key);
+  const kept = keptPath(bucket, key);
+  const stats = lstatOrNothing(kept);
+  return stats?.isFile() ? describeFile(bucket, key, kept, stats) : markerOfFolder(bucket, key);
+}
+
+function describeFile(bucket: BucketPaths, key: string, path: string, stats: Stats): StoredObject {
+  const identity = identify(stats);
+  return { key, path, identity, version: findVersion(bucket, key, identity) };
 }
 
 /**
@@ -105,7 +114,8 @@ export function openObject(
   return { object: { ...object, identity, version: findVersion(bucket, key, identity) }, fd };
 }
 
-async function md5OfFile(path: string): Promise<string> {
+async function md5OfFile(path: string, size: number): Promise<string> {
+  if (size <= HASHED_AT_ONCE) return createHash('md5').update(readFileSync(path)).digest('hex');
   const hash = createHash('md5');
   for await (const chunk of createReadStream(path, { highWaterMark: 1024 * 1024 })) hash.update(chunk);
   return hash.digest('hex');
@@ -120,7 +130,7 @@ export async function settle(bucket: BucketPaths, found: StoredObject): Promise<
   for (let attempt = 0; attempt < 5; attempt++) {
     if (object?.version) return object as SettledObject;
     if (object?.path === undefined) return undefined;
-    const etag: string | undefined = await md5OfFile(object.path).catch((error) => {
+    const etag: string | undefined = await md5OfFile(object.path, object.identity.size).catch((error) => {
       if (isAbsent(error)) return undefined;
       throw error;
     });
@@ -155,6 +165,7 @@ export type Guard = (current: SettledObject | undefined) => void;
  * Publishes an object: at no moment, and after no kill, is anything seen but the old object or the new one.
  * `guard` is asked in the same turn of the event loop in which the change is made, so of several conditional
  * writers exactly one wins. The content's file is consumed, also where the guard throws.
+ * Nothing is synced to the disk: what a killed process wrote is safe, what a power failure caught may not be.
  */
 export async function publish(
   bucket: BucketPaths,
@@ -172,9 +183,11 @@ export async function publish(
     guard(current as SettledObject | undefined);
     if (typeof content !== 'string') writeFileSync(temporary, content);
     const version = { ...attributes, ...identify(lstatSync(temporary)) };
+    const changed = watchChange(bucket, key);
     writeVersion(bucket, key, version, current?.version);
     const path = moveIntoPlace(bucket, key, temporary);
     if (current?.path !== undefined && current.path !== path) removeFile(current.path);
+    changed(true);
     return version;
   } catch (error) {
     removeFile(temporary);
@@ -200,7 +213,7 @@ function moveIntoPlace(bucket: BucketPaths, key: string, temporary: string): str
 
 function showFolder(bucket: BucketPaths, name: string): void {
   const path = `${bucket.objects}/${name}`;
-  if (whatIsMissing(bucket, path) !== undefined) ifPresent(() => mkdirSync(path, { recursive: true }));
+  if (lstatOrNothing(path) === undefined && whatIsMissing(bucket, path) !== undefined) makeDirectory(path);
 }
 
 /**
@@ -231,7 +244,7 @@ const IN_THE_WAY = new Set([
 /** Renames a file to its own name. Returns false, with nothing changed, where something is in the way. */
 function moveToNatural(bucket: BucketPaths, path: string, temporary: string): boolean {
   const there = lstatOrNothing(path);
-  if (there && !(there.isFile() && isReached(bucket, path))) return false;
+  if (there && !(there.isFile() && isReachedPlainly(bucket, path))) return false;
   const missing = whatIsMissing(bucket, path);
   if (missing === undefined) return false;
   try {
@@ -268,6 +281,7 @@ export async function removeObject(bucket: BucketPaths, key: string, guard?: Gua
   }
   if (!current) return;
   const kept = keptPath(bucket, key);
+  const changed = watchChange(bucket, key);
   removeFile(kept);
   // What a file by its own name hid in the kept area goes first, or it would come back.
   if (current.path !== undefined && current.path !== kept) removeFile(current.path);
@@ -275,6 +289,7 @@ export async function removeObject(bucket: BucketPaths, key: string, guard?: Gua
   for (let folder = dirname(kept); folder.startsWith(`${bucket.kept}/`) && removeIfEmpty(folder); )
     folder = dirname(folder);
   removeEmptyFolders(bucket, key);
+  changed(false);
 }
 
 /** Folders that stood only for a key that is gone go with it; those with a marker stay. */
@@ -288,15 +303,18 @@ function removeEmptyFolders(bucket: BucketPaths, key: string): void {
   }
 }
 
-/** Changes what is recorded of an object whose content stays. Returns false where it is gone meanwhile. */
-export function updateVersion(
+/** Changes what is recorded of an object whose content stays. Returns false where it was replaced meanwhile. */
+export async function updateVersion(
   bucket: BucketPaths,
   object: SettledObject,
   change: Partial<Attributes>,
-): boolean {
+): Promise<boolean> {
   const now = findObject(bucket, object.key);
   if (now?.version?.etag !== object.version.etag) return false;
-  writeVersion(bucket, object.key, { ...now.version, ...change, ...now.identity }, now.version);
+  const version = { ...now.version, ...change };
+  // An empty folder has no record: it becomes a marker that has one.
+  if (now.path === undefined) await publish(bucket, object.key, Buffer.alloc(0), version, () => undefined);
+  else writeVersion(bucket, object.key, version, now.version);
   return true;
 }
 

@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
 import { lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
 import type { ChecksumAlgorithm, ChecksumType } from '../checksums.ts';
 import { S3Error } from '../errors.ts';
 import { ifPresent, lstatOrNothing, removeFile } from './files.ts';
@@ -8,6 +7,7 @@ import type { BucketPaths } from './layout.ts';
 import type { NewContent } from './objects.ts';
 import { findObject } from './objects.ts';
 import type { Attributes, FileIdentity } from './records.ts';
+import { dropPlan, openPlan } from './slots.ts';
 
 /** A multipart upload that was neither completed nor aborted. */
 export interface Upload {
@@ -27,7 +27,10 @@ export interface Part {
   /** Of the upload's algorithm, raw. */
   readonly checksum: Buffer | undefined;
   readonly modified: Date;
+  /** The file that holds it. */
   readonly path: string;
+  /** Where it begins there, in bytes; undefined for a file of its own. */
+  readonly offset: number | undefined;
 }
 
 const folder = (bucket: BucketPaths, id: string): string => `${bucket.uploads}/${id}`;
@@ -40,7 +43,9 @@ export function createUpload(bucket: BucketPaths, upload: Omit<Upload, 'id' | 'i
   const building = `${bucket.tmp}/${id}`;
   mkdirSync(building);
   writeFileSync(`${building}/upload.json`, JSON.stringify(created));
+  writeFileSync(`${building}/whole`, '');
   renameSync(building, folder(bucket, id));
+  openPlan(id);
   return created;
 }
 
@@ -62,20 +67,27 @@ export function listUploads(bucket: BucketPaths): Upload[] {
   return ids.map((id) => readUpload(bucket, id)).filter((upload) => upload !== undefined);
 }
 
-// A part's name says all about it, so one rename publishes it: number, size, MD5, checksum.
-function partName(number: number, size: number, etag: string, checksum: Buffer | undefined): string {
-  return `${String(number).padStart(5, '0')}.${size}.${etag}.${checksum?.toString('hex') ?? ''}`;
+/** The file of an upload in which its parts are put together. */
+export function wholePath(bucket: BucketPaths, id: string): string {
+  return `${folder(bucket, id)}/whole`;
+}
+
+// A part's name says all about it, so one file operation publishes it: number, size, MD5, checksum, place.
+function partName(part: Omit<Part, 'modified' | 'path'>): string {
+  const number = String(part.number).padStart(5, '0');
+  return `${number}.${part.size}.${part.etag}.${part.checksum?.toString('hex') ?? ''}.${part.offset ?? ''}`;
 }
 
 function readPartName(name: string): Omit<Part, 'modified' | 'path'> | undefined {
-  const match = /^(\d{5})\.(\d+)\.([0-9a-f]{32})\.([0-9a-f]*)$/.exec(name);
+  const match = /^(\d{5})\.(\d+)\.([0-9a-f]{32})\.([0-9a-f]*)\.(\d*)$/.exec(name);
   if (!match) return undefined;
-  const [, number, size, etag = '', checksum] = match;
+  const [, number, size, etag = '', checksum, offset] = match;
   return {
     number: Number(number),
     size: Number(size),
     etag,
     checksum: checksum ? Buffer.from(checksum, 'hex') : undefined,
+    offset: offset ? Number(offset) : undefined,
   };
 }
 
@@ -84,43 +96,48 @@ export function listParts(bucket: BucketPaths, id: string): Part[] {
   const parts = new Map<number, Part>();
   for (const name of ifPresent(() => readdirSync(folder(bucket, id))) ?? []) {
     const part = readPartName(name);
-    const path = `${folder(bucket, id)}/${name}`;
-    const stats = part && lstatOrNothing(path);
+    const own = `${folder(bucket, id)}/${name}`;
+    const stats = part && lstatOrNothing(own);
     if (!stats) continue;
     const other = parts.get(part.number);
+    const path = part.offset === undefined ? own : wholePath(bucket, id);
     // Two of one number are left by a kill during an upload of that part again: the later one counts.
-    if (!other || other.modified.getTime() < stats.mtimeMs)
+    if (!other || other.modified.getTime() < stats.mtimeMs) {
       parts.set(part.number, { ...part, path, modified: stats.mtime });
+    }
   }
   return [...parts.values()].sort((a, b) => a.number - b.number);
 }
 
 /**
- * Publishes a part, in place of one of the same number. Throws NoSuchUpload where the upload was aborted while
- * the part came in. The content's file is consumed.
+ * Publishes a part, in place of one of the same number. `content` is undefined where it lies at its offset in the
+ * whole; a file is consumed. Throws NoSuchUpload where the upload was aborted while the part came in.
  */
 export function publishPart(
   bucket: BucketPaths,
   upload: Upload,
-  part: { number: number; size: number; etag: string; checksum: Buffer | undefined; content: NewContent },
+  part: Omit<Part, 'modified' | 'path'>,
+  content: NewContent | undefined,
 ): Part {
-  const name = partName(part.number, part.size, part.etag, part.checksum);
+  const name = partName(part);
   const path = `${folder(bucket, upload.id)}/${name}`;
-  const temporary = typeof part.content === 'string' ? part.content : `${bucket.tmp}/${upload.id}.${name}`;
-  if (typeof part.content !== 'string') writeFileSync(temporary, part.content);
+  const temporary = typeof content === 'string' ? content : `${bucket.tmp}/${upload.id}.${name}`;
+  if (typeof content !== 'string') writeFileSync(temporary, content ?? '');
   const replaced = ifPresent(() => readdirSync(folder(bucket, upload.id))) ?? [];
   if (ifPresent(() => renameSync(temporary, path) ?? true) === undefined) {
     removeFile(temporary);
     throw new S3Error('NoSuchUpload', undefined, { details: { UploadId: upload.id } });
   }
   const prefix = name.slice(0, 6);
-  for (const old of replaced)
+  for (const old of replaced) {
     if (old.startsWith(prefix) && old !== name) removeFile(`${folder(bucket, upload.id)}/${old}`);
+  }
   return { ...part, path, modified: lstatSync(path).mtime };
 }
 
 /** Removes an upload with its parts. */
 export function removeUpload(bucket: BucketPaths, id: string): void {
+  dropPlan(id);
   const gone = `${bucket.tmp}/${id}.gone`;
   // Out of sight first, at once; a kill during the removal of many parts must not leave half an upload.
   if (ifPresent(() => renameSync(folder(bucket, id), gone) ?? true))
@@ -151,30 +168,5 @@ export function removeCompletedUploads(bucket: BucketPaths): void {
     const now = findObject(bucket, key)?.identity;
     if (now?.ino === identity.ino && now?.mtimeMs === identity.mtimeMs) removeUpload(bucket, id);
     else removeFile(note);
-  }
-}
-
-/** Puts the parts' contents together in one new file of `tmp` and returns its path. */
-export async function assemble(bucket: BucketPaths, id: string, parts: readonly Part[]): Promise<string> {
-  const path = `${bucket.tmp}/${id}.whole`;
-  const target = await open(path, 'w');
-  try {
-    for (const part of parts) await append(target, part.path);
-  } catch (error) {
-    removeFile(path);
-    throw error;
-  } finally {
-    await target.close();
-  }
-  return path;
-}
-
-async function append(target: FileHandle, path: string): Promise<void> {
-  const source = await open(path, 'r');
-  try {
-    for await (const chunk of source.createReadStream({ highWaterMark: 1024 * 1024, autoClose: false }))
-      await target.writeFile(chunk);
-  } finally {
-    await source.close();
   }
 }

@@ -1,4 +1,4 @@
-import { compareUtf8, lowerBound, readDirectory } from './directories.ts';
+import { compareUtf8, lowerBound, naturalDirectory, readDirectory } from './directories.ts';
 import type { BucketPaths } from './layout.ts';
 import { findObject, type StoredObject } from './objects.ts';
 
@@ -13,6 +13,8 @@ export type ListItem = { object: StoredObject } | { commonPrefix: string };
 
 interface Level {
   prefix: string;
+  /** Whether there is such a folder, reached without symbolic links: its files need no check of their own. */
+  isFolder: boolean;
   names: readonly string[];
   next: number;
 }
@@ -28,7 +30,7 @@ function enter(bucket: BucketPaths, directory: string, prefix: string, from: Pos
       next = Math.max(next, lowerBound(names, slash < 0 ? rest : rest.slice(0, slash + 1)));
     }
   }
-  return { prefix: directory, names, next };
+  return { prefix: directory, isFolder: naturalDirectory(bucket, directory) !== undefined, names, next };
 }
 
 function isBehind(name: string, from: Position): boolean {
@@ -78,7 +80,7 @@ export function* walk(
       continue;
     }
     if (!isBehind(key, from)) continue;
-    const object = findObject(bucket, key);
+    const object = findObject(bucket, key, level.isFolder);
     if (!object) continue;
     if (common === undefined) yield { object };
     else {

@@ -7,13 +7,15 @@ import type { Client, Mode, Place, Step } from './client.ts';
 import { whyMissing } from './execute.ts';
 
 /** A server of its own, a client with an empty home, and a record of what was said on both sides. */
-export interface Bench extends AsyncDisposable {
+export interface Bench<Line> extends AsyncDisposable {
   readonly ferry: Ferry;
   readonly at: Place;
   /** A folder for local files. */
   readonly local: string;
   /** Does the steps and returns what the client wrote. */
   run(...steps: readonly Step[]): Promise<string>;
+  /** The same for what is said as only this client says it. */
+  say(...lines: readonly Line[]): Promise<string>;
   /** What the client wrote so far. */
   readonly written: string;
   /** The commands that the server has had since login, in order; passwords are masked. */
@@ -28,7 +30,7 @@ export interface Setting {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-async function openBench<Line>(client: Client<Line>, { mode, env }: Setting): Promise<Bench> {
+async function openBench<Line>(client: Client<Line>, { mode, env }: Setting): Promise<Bench<Line>> {
   const folder = await mkdtemp(join(tmpdir(), `ferry-client-`));
   const [home, local] = [join(folder, 'home'), join(folder, 'local')];
   await Promise.all([mkdir(home), mkdir(local)]);
@@ -42,20 +44,24 @@ async function openBench<Line>(client: Client<Line>, { mode, env }: Setting): Pr
     home,
   };
   let written = '';
+  const say = async (...lines: readonly Line[]) => {
+    const output = await client.run(at, lines);
+    written += output;
+    return output;
+  };
   return {
     ferry,
     at,
     local,
-    async run(...steps) {
-      const lines = steps.map(([task, ...about]) => {
-        const line = client.steps[task];
-        if (line === undefined) throw new Error(`${client.name} has no ${task}`);
-        return line(...about);
-      });
-      const output = await client.run(at, lines);
-      written += output;
-      return output;
-    },
+    say,
+    run: (...steps) =>
+      say(
+        ...steps.map(([task, ...about]) => {
+          const line = client.steps[task];
+          if (line === undefined) throw new Error(`${client.name} has no ${task}`);
+          return line(...about);
+        }),
+      ),
     get written() {
       return written;
     },
@@ -86,7 +92,7 @@ const OPENS_DATA = { passive: /^(PASV|EPSV)/, active: /^(PORT|EPRT)/ } as const;
 export async function withBench<Line>(
   client: Client<Line>,
   setting: Setting,
-  body: (bench: Bench) => Promise<void>,
+  body: (bench: Bench<Line>) => Promise<void>,
 ): Promise<void> {
   await using bench = await openBench(client, setting);
   try {

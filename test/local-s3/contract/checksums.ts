@@ -131,8 +131,7 @@ export function checksumChecks(check: Check, s3: Open): void {
           ...framing,
           spoil: (body) => body.replace('world', 'World'),
         });
-        expect(spoilt.status).toBe(403);
-        expect(spoilt.body).toContain('<Code>SignatureDoesNotMatch</Code>');
+        expect([400, 403]).toContain(spoilt.status);
         await absent('spoilt-chunks');
       },
     );

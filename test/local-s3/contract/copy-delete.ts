@@ -68,7 +68,9 @@ export function copyChecks(check: Check, s3: Open): void {
       ContentType: 'text/css',
       Metadata: { a: '1' },
     });
-    expect((await copy('copy/from', 'copy/to')).CopyObjectResult?.ETag).toBe(ETag);
+    const { CopyObjectResult } = await copy('copy/from', 'copy/to');
+    // Some servers leave out the quotes here.
+    expect(CopyObjectResult?.ETag?.replaceAll('"', '')).toBe(ETag?.replaceAll('"', ''));
     expect(await head('copy/to')).toMatchObject({ ContentType: 'text/css', Metadata: { a: '1' }, ETag });
     expect((await s3().read('copy/to')).toString()).toBe('content');
   });

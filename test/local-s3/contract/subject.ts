@@ -30,6 +30,8 @@ export interface Target {
   credentials: Keys | undefined;
 }
 
+const silent = (): void => undefined;
+
 /** A server under test, in one checksum mode, with a bucket of its own. */
 export class Subject {
   readonly mode: Mode;
@@ -64,6 +66,8 @@ export class Subject {
       requestChecksumCalculation: this.mode,
       responseChecksumValidation: this.mode,
       ...(credentials && { credentials }),
+      // Its remarks on streams that fail on purpose help nobody.
+      logger: { debug: silent, info: silent, warn: silent, error: silent },
       ...config,
     });
     this.#clients.push(client);
@@ -140,10 +144,10 @@ export class Subject {
     return keys;
   }
 
-  /** Removes all that was made. */
-  async close(): Promise<void> {
-    for (const other of this.#others) await other.close();
-    for (const bucket of this.#buckets)
+  /** Closes all clients and, unless told to keep it, removes all that was made. */
+  async close({ keepObjects }: { keepObjects: boolean }): Promise<void> {
+    for (const other of this.#others) await other.close({ keepObjects });
+    for (const bucket of keepObjects ? [] : this.#buckets)
       await this.#empty(bucket).catch((error: Error) => console.error(`${bucket} stays: ${error.message}`));
     for (const client of this.#clients) client.destroy();
   }

@@ -1,0 +1,179 @@
+import { readdir, readFile, rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, inject, test } from 'vitest';
+import { keysOf, putObject } from '../support/objects.ts';
+import { type Bench, withBench } from './support/bench.ts';
+import type { Client, Place } from './support/client.ts';
+import { execute } from './support/execute.ts';
+import { expectSameBytes } from './support/samples.ts';
+import { scenarios } from './support/scenarios.ts';
+import { expectTree, expectTreeObjects, makeTree, putTreeObjects, TREE } from './support/tree.ts';
+
+const q = (word: string) => `"${word.replace(/["\\]/g, '\\$&')}"`;
+
+/** A name that cannot be taken for an option. */
+const named = (name: string) => q(name.startsWith('-') ? `./${name}` : name);
+
+/** lftp's start: it fails at the first error, and gives up at once instead of trying again for ever. */
+const opening = ({ host, port, user, password, mode }: Place) => [
+  'set cmd:fail-exit yes',
+  'set net:max-retries 1',
+  'set net:timeout 20',
+  'set xfer:clobber yes',
+  `set ftp:passive-mode ${mode === 'passive'}`,
+  `open -u ${user},${password} -p ${port} ${host}`,
+];
+
+const lftp: Client<string> = {
+  name: 'lftp',
+  programs: ['lftp'],
+  probe: { args: ['--version'], says: /LFTP/ },
+  modes: ['passive', 'active'],
+  steps: {
+    mkdir: (name) => `mkdir ${named(name)}`,
+    put: (file, name) => `put ${q(file)} -o ${q(name)}`,
+    get: (name, file) => `get ${named(name)} -o ${q(file)}`,
+    resume: (name, file) => `get -c ${named(name)} -o ${q(file)}`,
+    names: () => 'nlist',
+    list: () => 'ls',
+    machine: () => 'cls -l',
+    rename: (from, to) => `mv ${named(from)} ${named(to)}`,
+    remove: (name) => `rm ${named(name)}`,
+    rmdir: (name) => `rmdir ${named(name)}`,
+    putTree: (folder, name) => `mirror -R ${q(folder)} ${q(name)}`,
+    getTree: (name, folder) => `mirror ${q(name)} ${q(folder)}`,
+  },
+  run: (at, lines) =>
+    execute('lftp', [], { home: at.home, input: [...opening(at), ...lines, 'bye', ''].join('\n') }),
+};
+
+scenarios(lftp);
+
+/** The paths of finished uploads, in order. */
+const stored = (transfers: ReturnType<Bench<string>['transfers']>) =>
+  transfers.filter(({ verb }) => verb === 'STOR').map(({ path }) => path);
+
+describe('lftp', () => {
+  const bench = (body: (bench: Bench<string>) => Promise<void>) => () => withBench(lftp, {}, body);
+
+  test(
+    'mirrors a tree up a second time without sending a file again',
+    bench(async ({ ferry, local, run, transfers }) => {
+      const folder = join(local, 'tree');
+      await makeTree(folder);
+      await run(['putTree', folder, 'tree']);
+      expect(stored(transfers())).toHaveLength(Object.keys(TREE).length);
+      await run(['putTree', folder, 'tree']);
+      expect(stored(transfers())).toHaveLength(Object.keys(TREE).length);
+      await expectTreeObjects(ferry, 'tree');
+    }),
+  );
+
+  test(
+    'mirrors up what is new, and with --delete takes away what is gone',
+    bench(async ({ ferry, local, run, say, transfers }) => {
+      const folder = join(local, 'tree');
+      await makeTree(folder);
+      await run(['putTree', folder, 'tree']);
+      await rename(join(folder, 'a.txt'), join(folder, 'z.txt'));
+      await say(`mirror -R --delete ${q(folder)} tree`);
+      expect(stored(transfers()).at(-1)).toBe('/tree/z.txt');
+      const files = (await keysOf(ferry)).filter((key) => !key.endsWith('/'));
+      expect(files).toEqual([
+        'tree/empty.dat',
+        'tree/other/d',
+        'tree/sub folder/b c.txt',
+        'tree/sub folder/deep/grün.bin',
+        'tree/z.txt',
+      ]);
+    }),
+  );
+
+  test(
+    'mirrors down with several connections at once',
+    bench(async ({ ferry, local, say }) => {
+      await putTreeObjects(ferry, 'tree');
+      const folder = join(local, 'tree');
+      await say(`mirror --parallel=4 tree ${q(folder)}`);
+      await expectTree(folder);
+    }),
+  );
+
+  test(
+    'gets one file in pieces over several connections',
+    bench(async ({ ferry, local, say, transfers }) => {
+      const { mebibyte } = inject('samples');
+      await putObject(ferry, 'whole.bin', await readFile(mebibyte.file));
+      const back = join(local, 'back');
+      await say(`pget -n 4 whole.bin -o ${q(back)}`);
+      await expectSameBytes(back, mebibyte);
+      expect(transfers().length).toBeGreaterThan(1);
+    }),
+  );
+
+  test(
+    'makes directories on the way with mkdir -p',
+    bench(async ({ ferry, say }) => {
+      await say('mkdir -p "one/two three/four"', 'mkdir -p "one/two three/five"');
+      expect(await keysOf(ferry)).toEqual(
+        expect.arrayContaining(['one/two three/five/', 'one/two three/four/']),
+      );
+    }),
+  );
+
+  test(
+    'removes a tree with rm -r',
+    bench(async ({ ferry, local, run, say }) => {
+      await makeTree(join(local, 'made'));
+      await run(['putTree', join(local, 'made'), 'made']);
+      await putTreeObjects(ferry, 'implied');
+      await putObject(ferry, 'stays');
+      await say('rm -r made implied');
+      expect(await keysOf(ferry)).toEqual(['stays']);
+    }),
+  );
+
+  test(
+    'gets and deletes the files that a pattern names',
+    bench(async ({ ferry, local, say }) => {
+      for (const name of ['in/a.csv', 'in/b 1.csv', 'in/c.txt']) await putObject(ferry, name, name);
+      await say('cd in', `mget -O ${q(local)} *.csv`, 'mrm *.csv');
+      expect((await readdir(local)).sort()).toEqual(['a.csv', 'b 1.csv']);
+      expect(await keysOf(ferry)).toEqual(['in/c.txt']);
+    }),
+  );
+
+  test(
+    'lists a pattern and a directory with cls',
+    bench(async ({ ferry, say }) => {
+      for (const name of ['in/a.csv', 'in/c.txt', 'd']) await putObject(ferry, name);
+      expect((await say('cls -1 in/*.csv', 'cls -1 in')).split('\n')).toEqual([
+        'in/a.csv',
+        'in/a.csv',
+        'in/c.txt',
+        '',
+      ]);
+    }),
+  );
+
+  test(
+    'shows the whole tree with find, and its size with du',
+    bench(async ({ ferry, say }) => {
+      await putTreeObjects(ferry, 'tree');
+      const found = (await say('find tree', 'du -b tree')).split('\n');
+      expect(found).toEqual(expect.arrayContaining(Object.keys(TREE).map((path) => `tree/${path}`)));
+    }),
+  );
+
+  test(
+    'says what a file has with cat, and stops in the middle of a large one',
+    bench(async ({ ferry, at, say }) => {
+      await putObject(ferry, 'hello', 'hello\n');
+      await putObject(ferry, 'large', Buffer.alloc(8 * 2 ** 20, 'x'));
+      expect(await say('cat hello')).toContain('hello\n');
+      const { user, password, host, port, home } = at;
+      const script = `set cmd:at-exit ""; open -u ${user},${password} -p ${port} ${host}; cat large | head -c 5; cat hello`;
+      expect(await execute('lftp', ['-c', script], { home })).toContain('xxxxxhello\n');
+    }),
+  );
+});

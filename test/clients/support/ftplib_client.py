@@ -1,0 +1,120 @@
+"""Drives Python's ftplib: ftplib_client.py SPECIFICATION
+
+The specification is JSON: host, port, user, password, passive, steps. A step is a list: the name of a function
+below, and its arguments. What a function returns is printed, and so is the dialogue.
+"""
+import ftplib
+import json
+import os
+import sys
+
+
+def mkdir(ftp, name):
+    ftp.mkd(name)
+
+
+def put(ftp, file, name):
+    with open(file, 'rb') as source:
+        ftp.storbinary(f'STOR {name}', source)
+
+
+def get(ftp, name, file):
+    with open(file, 'wb') as target:
+        ftp.retrbinary(f'RETR {name}', target.write)
+
+
+def resume(ftp, name, file):
+    with open(file, 'ab') as target:
+        ftp.retrbinary(f'RETR {name}', target.write, rest=os.path.getsize(file))
+
+
+def names(ftp):
+    return '\n'.join(ftp.nlst())
+
+
+def long_list(ftp):
+    lines = []
+    ftp.retrlines('LIST', lines.append)
+    return '\n'.join(lines)
+
+
+def machine(ftp):
+    return '\n'.join(f'{facts["type"]} {facts.get("size", "")} {name}' for name, facts in ftp.mlsd())
+
+
+def rename(ftp, old, new):
+    ftp.rename(old, new)
+
+
+def remove(ftp, name):
+    ftp.delete(name)
+
+
+def rmdir(ftp, name):
+    ftp.rmd(name)
+
+
+def size(ftp, name):
+    ftp.voidcmd('TYPE I')
+    return str(ftp.size(name))
+
+
+def put_lines(ftp, file, name):
+    with open(file, 'rb') as source:
+        ftp.storlines(f'STOR {name}', source)
+
+
+def get_lines(ftp, name):
+    lines = []
+    ftp.retrlines(f'RETR {name}', lines.append)
+    return '\n'.join(lines)
+
+
+def abort_download(ftp, name, count):
+    """Reads some bytes, then sends ABOR as urgent data while the server is still sending."""
+    ftp.voidcmd('TYPE I')
+    data = ftp.transfercmd(f'RETR {name}')
+    data.recv(int(count))
+    answer = ftp.abort()
+    data.close()
+    return f'{answer}\n{ftp.voidcmd("NOOP")}'
+
+
+def abort_upload(ftp, name, count):
+    """Sends some bytes, then ABOR as urgent data with the data connection still open."""
+    ftp.voidcmd('TYPE I')
+    data = ftp.transfercmd(f'STOR {name}')
+    data.sendall(b'x' * int(count))
+    answer = ftp.abort()
+    data.close()
+    return f'{answer}\n{ftp.voidcmd("NOOP")}'
+
+
+def read_part(ftp, name, start, count):
+    """Reads a piece as fsspec does: REST, RETR, as many bytes as wanted, ABOR."""
+    ftp.voidcmd('TYPE I')
+    data = ftp.transfercmd(f'RETR {name}', rest=int(start))
+    piece = b''
+    while len(piece) < int(count):
+        piece += data.recv(int(count) - len(piece))
+    data.close()
+    ftp.abort()
+    return piece.hex()
+
+
+def main():
+    spec = json.loads(sys.argv[1])
+    sys.stdout.reconfigure(encoding='utf-8')
+    ftp = ftplib.FTP(timeout=20, encoding='utf-8')
+    ftp.set_debuglevel(1)
+    ftp.connect(spec['host'], spec['port'])
+    ftp.login(spec['user'], spec['password'])
+    ftp.set_pasv(spec['passive'])
+    for function, *about in spec['steps']:
+        answer = globals()[function](ftp, *about)
+        if answer is not None:
+            print(answer)
+    ftp.quit()
+
+
+main()

@@ -1,8 +1,7 @@
 import { ConfigError, parseEnvironment } from './config.ts';
 import { EmptiedDirectories } from './fs/emptied-directories.ts';
-import { MemoryPool } from './fs/memory-pool.ts';
 import { openObjectStore } from './fs/s3.ts';
-import { PART_SIZE } from './fs/upload.ts';
+import { openPool } from './fs/upload.ts';
 import { ListenError, PassivePorts } from './ftp/passive-ports.ts';
 import { ControlPortError, FtpServer } from './ftp/server.ts';
 import { configuredLogins } from './identity/login.ts';
@@ -30,7 +29,7 @@ async function main(): Promise<void> {
     passivePorts,
     storage: {
       store,
-      pool: new MemoryPool(config.memory, 2 * PART_SIZE),
+      pool: openPool(config.memory),
       emptied: new EmptiedDirectories(),
       renameEntries: limits.renameEntries,
     },

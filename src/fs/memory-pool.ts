@@ -24,6 +24,14 @@ interface Waiter {
 /** Buffers kept for reuse: a fresh one costs page faults, half a CPU second for each GiB sent. */
 const MOST_SPARE = 8;
 
+/** A share of the pool that only small claims get, so that slow large uploads do not stop small files. */
+export interface SmallShare {
+  /** Bytes of the share. */
+  readonly bytes: number;
+  /** Bytes of the largest claim that counts as small. */
+  readonly largest: number;
+}
+
 /** Buffers kept while nobody borrows any. */
 const IDLE_SPARE = 1;
 
@@ -35,30 +43,37 @@ const IDLE_SPARE = 1;
  * bytes, enough for one upload to grow to a whole part, are lent to one account at a time: to the first in the
  * queue when nothing else is free. It can complete a part, send it and give the reserve back to the next.
  *
- * Invariant: bytes lent from the reserve never exceed `reserve` and belong to one account; the others never
- * exceed `total - reserve`.
+ * Small claims have a share of their own and do not queue while it lasts; beyond it they are like the others.
+ *
+ * Invariant: bytes lent from the reserve never exceed `reserve` and belong to one account; those lent from the
+ * small share never exceed it; the others never exceed what is left of `total`.
  */
 export class MemoryPool {
   readonly #ordinary: number;
   readonly #reserve: number;
+  readonly #small: SmallShare;
   readonly #waiters: Waiter[] = [];
   readonly #spare: Buffer[] = [];
   #used = 0;
+  #smallUsed = 0;
   #favoured: { owner: object; bytes: number } | undefined;
 
   /**
    * @param total bytes in all
    * @param reserve bytes of it that are lent to one account at a time; at least twice the largest claim
+   * @param small the share of it for small claims; none unless given
    */
-  constructor(total: number, reserve: number) {
-    if (total < 2 * reserve) throw new RangeError(`a pool of ${total} bytes is less than twice ${reserve}`);
-    this.#ordinary = total - reserve;
+  constructor(total: number, reserve: number, small: SmallShare = { bytes: 0, largest: 0 }) {
+    if (total < 2 * reserve + small.bytes)
+      throw new RangeError(`a pool of ${total} bytes is less than twice ${reserve} and ${small.bytes}`);
+    this.#ordinary = total - reserve - small.bytes;
     this.#reserve = reserve;
+    this.#small = small;
   }
 
   /** Bytes lent now. */
   get used(): number {
-    return this.#used + (this.#favoured?.bytes ?? 0);
+    return this.#used + this.#smallUsed + (this.#favoured?.bytes ?? 0);
   }
 
   /** Claims in the queue now. */
@@ -86,6 +101,10 @@ export class MemoryPool {
       throw new RangeError(`a claim of ${bytes} bytes is beyond half the reserve`);
     return new Promise((resolve, reject) => {
       signal.throwIfAborted();
+      if (bytes <= this.#small.largest && this.#smallUsed + bytes <= this.#small.bytes) {
+        resolve(this.#lendSmall(bytes, onRelease));
+        return;
+      }
       const leave = () => {
         this.#waiters.splice(this.#waiters.indexOf(waiter), 1);
         reject(signal.reason);
@@ -107,6 +126,19 @@ export class MemoryPool {
       this.#waiters.push(waiter);
       this.#serve();
     });
+  }
+
+  #lendSmall(bytes: number, onRelease: () => void): Lease {
+    this.#smallUsed += bytes;
+    const buffer = this.#take(bytes);
+    return {
+      buffer,
+      release: once(() => {
+        onRelease();
+        this.#smallUsed -= bytes;
+        this.#keep(buffer);
+      }),
+    };
   }
 
   /** Serves the favoured account whatever its place in the queue, then the queue in its order. */
@@ -132,18 +164,19 @@ export class MemoryPool {
     else if (this.#favoured) this.#favoured.bytes += bytes;
     else this.#favoured = { owner, bytes };
     const buffer = this.#take(bytes);
-    let held = true;
-    const release = () => {
-      if (!held) return;
-      held = false;
-      if (this.#spare.length < MOST_SPARE) this.#spare.push(buffer);
+    const release = once(() => {
       if (!fromReserve) this.#used -= bytes;
       else if (this.#favoured) this.#favoured.bytes -= bytes;
       if (this.#favoured?.bytes === 0) this.#favoured = undefined;
+      this.#keep(buffer);
       this.#serve();
-      if (this.used === 0) this.#spare.splice(IDLE_SPARE);
-    };
+    });
     waiter.grant({ buffer, release });
+  }
+
+  #keep(buffer: Buffer): void {
+    if (this.#spare.length < MOST_SPARE) this.#spare.push(buffer);
+    if (this.used === 0) this.#spare.splice(IDLE_SPARE);
   }
 
   #take(bytes: number): Buffer {
@@ -151,4 +184,14 @@ export class MemoryPool {
     const [spare] = index < 0 ? [] : this.#spare.splice(index, 1);
     return spare ?? Buffer.allocUnsafeSlow(bytes);
   }
+}
+
+/** A function that acts at its first call only. */
+function once(act: () => void): () => void {
+  let done = false;
+  return () => {
+    if (done) return;
+    done = true;
+    act();
+  };
 }

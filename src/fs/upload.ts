@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { isFailure, StorageError } from './errors.ts';
-import type { Account, Lease, MemoryPool } from './memory-pool.ts';
+import { type Account, type Lease, MemoryPool } from './memory-pool.ts';
 import type { Location, MultipartUpload, ObjectStore, Part } from './s3.ts';
 
 /** Bytes of a part: S3 takes 5 MiB to 5 GiB, and at most 10,000 parts. */
@@ -20,6 +20,15 @@ export const LARGEST_UPLOAD = MOST_PARTS * PART_SIZE;
  * not hold a part each.
  */
 const FIRST_BUFFERS: readonly number[] = [64 * 2 ** 10, 2 ** 20, PART_SIZE];
+
+/**
+ * The pool for the uploads of a process: one of them can always grow to a whole part, and an eighth is kept for
+ * files that fit the first buffers.
+ * @param total bytes, from 64 MiB
+ */
+export function openPool(total: number): MemoryPool {
+  return new MemoryPool(total, 2 * PART_SIZE, { bytes: Math.floor(total / 8), largest: 2 ** 20 });
+}
 
 /** Where an upload's bytes come from. */
 export interface ByteSource {

@@ -213,3 +213,24 @@ test('uploads that each release in the end all finish: there is no deadlock, wha
     { numRuns: 100 },
   );
 });
+
+test('small claims have a share of their own while all else is lent, and queue like others beyond it', async () => {
+  const small = { bytes: 4, largest: 2 };
+  const pool = new MemoryPool(2 * RESERVE + small.bytes, RESERVE, small);
+  const large = pool.account();
+  // What is not reserved, and the reserve: everything but the small share.
+  await Promise.all([1, 2, 3, 4].map(() => large.claim(LARGEST, never)));
+  const one = pool.account();
+  const first = await one.claim(2, never);
+  await one.claim(2, never);
+  expect(pool.used).toBe(2 * RESERVE + small.bytes);
+  const third = watched(one.claim(2, never));
+  await settle();
+  expect(third.lease).toBeUndefined();
+  first.release();
+  first.release();
+  await pool.account().claim(1, never);
+  large.close();
+  await settle();
+  expect(third.lease?.buffer.length).toBe(2);
+});

@@ -3,9 +3,9 @@ import { CreateBucketCommand, ListMultipartUploadsCommand, S3Client } from '@aws
 import { expect, inject } from 'vitest';
 import { type Config, parseEnvironment } from '../../src/config.ts';
 import { EmptiedDirectories } from '../../src/fs/emptied-directories.ts';
-import { MemoryPool } from '../../src/fs/memory-pool.ts';
+import type { MemoryPool } from '../../src/fs/memory-pool.ts';
 import { openObjectStore } from '../../src/fs/s3.ts';
-import { PART_SIZE } from '../../src/fs/upload.ts';
+import { openPool } from '../../src/fs/upload.ts';
 import { PassivePorts } from '../../src/ftp/passive-ports.ts';
 import { FtpServer } from '../../src/ftp/server.ts';
 import { configuredLogins } from '../../src/identity/login.ts';
@@ -86,7 +86,7 @@ export async function startFerry(
     ports: config.passivePorts,
     onRefused: (refusal) => log.info({ event: 'refused', ...refusal }),
   });
-  const pool = new MemoryPool(config.memory, 2 * PART_SIZE);
+  const pool = openPool(config.memory);
   let storageAvailable = true;
   const server = await FtpServer.listen({
     config,

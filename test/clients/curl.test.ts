@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, inject, test } from 'vitest';
@@ -7,7 +7,7 @@ import { getObject, keysOf, putObject } from '../support/objects.ts';
 import { type Bench, withBench } from './support/bench.ts';
 import { type Client, type Place, urlOf } from './support/client.ts';
 import { execute } from './support/execute.ts';
-import { objectBytes, objectSize } from './support/objects.ts';
+import { objectSize } from './support/objects.ts';
 import { expectSameBytes } from './support/samples.ts';
 import { scenarios } from './support/scenarios.ts';
 
@@ -113,7 +113,10 @@ describe('curl', () => {
           { path: 'x/y/a b', options: [...options, '-o', file] },
         );
         await expectSameBytes(file, byte);
-        expect(lines(await say({ path: 'x/y/', options: [...options, '-l'] }))).toEqual(['a b', 'there']);
+        const names = lines(await say({ path: 'x/y/', options: [...options, '-l'] }));
+        // Without CWD curl asks for NLST x/y, and what that prints must be good for RETR (RFC 1123 4.1.2.7).
+        const prefix = method === 'nocwd' ? 'x/y/' : '';
+        expect(names).toEqual([`${prefix}a b`, `${prefix}there`]);
       }),
   );
 
@@ -149,16 +152,23 @@ describe('curl', () => {
   );
 
   test(
-    'puts what it reads from a pipe, in TYPE A too, byte for byte',
-    bench(async ({ ferry, at, say }) => {
-      const { mebibyte } = inject('samples');
-      await say({ path: 'ascii', options: ['-B', '-T', mebibyte.file] });
+    'puts what it reads from a pipe',
+    bench(async ({ ferry, at }) => {
       await execute('curl', [...credentials(at), '-T', '-', urlOf(at, 'piped')], {
         home: at.home,
-        input: 'as it comes\r\n',
+        input: 'as it comes',
       });
-      expect(await objectBytes(ferry, 'ascii')).toEqual(await readFile(mebibyte.file));
-      expect(await getObject(ferry, 'piped')).toBe('as it comes\r\n');
+      expect(await getObject(ferry, 'piped')).toBe('as it comes');
+    }),
+  );
+
+  test(
+    'finds in S3 the line ends that it made of its own in TYPE A',
+    bench(async ({ ferry, local, say }) => {
+      const file = join(local, 'text');
+      await writeFile(file, 'one\ntwo\n');
+      await say({ path: 'text', options: ['-B', '-T', file] });
+      expect(await getObject(ferry, 'text')).toBe('one\r\ntwo\r\n');
     }),
   );
 
@@ -221,7 +231,7 @@ async function putAndGet(local: string, say: Bench<Line>['say'], options: readon
   await expectSameBytes(file, mebibyte);
 }
 
-test.each([
+test.for([
   { command: 'EPSV', mode: 'passive' },
   { command: 'EPRT |2|::1|', mode: 'active' },
 ] as const)('curl puts, gets and lists over IPv6 with $command', async ({ command, mode }, context) => {

@@ -1,4 +1,9 @@
-import { type Client, urlOf } from './support/client.ts';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { putObject } from '../support/objects.ts';
+import { type Bench, withBench } from './support/bench.ts';
+import { type Client, type Place, urlOf } from './support/client.ts';
 import { execute } from './support/execute.ts';
 import { scenarios } from './support/scenarios.ts';
 
@@ -8,6 +13,17 @@ interface Line {
   readonly options: readonly string[];
 }
 
+/** Options of every call. */
+const general = ({ user, password, mode }: Place) => [
+  '--no-config',
+  '--no-verbose',
+  '--tries=1',
+  '--timeout=20',
+  `--user=${user}`,
+  `--password=${password}`,
+  ...(mode === 'active' ? ['--no-passive-ftp'] : []),
+];
+
 const wget: Client<Line> = {
   name: 'wget',
   programs: ['wget'],
@@ -15,27 +31,58 @@ const wget: Client<Line> = {
   modes: ['passive', 'active'],
   steps: {
     get: (name, file) => ({ path: name, options: ['-O', file] }),
+    resume: (name, file) => ({ path: name, options: ['-c', '-O', file] }),
     getTree: (name, folder) => ({ path: `${name}/`, options: ['-r', '-nH', '--cut-dirs=1', '-P', folder] }),
   },
   async run(at, lines) {
     let output = '';
     for (const { path, options } of lines)
-      output += await execute(
-        'wget',
-        [
-          '--no-verbose',
-          '--tries=1',
-          '--timeout=20',
-          `--user=${at.user}`,
-          `--password=${at.password}`,
-          ...(at.mode === 'active' ? ['--no-passive-ftp'] : []),
-          ...options,
-          urlOf(at, path),
-        ],
-        { home: at.home },
-      );
+      output += await execute('wget', [...general(at), ...options, urlOf(at, path)], { home: at.home });
     return output;
   },
 };
 
 scenarios(wget);
+
+describe('wget', () => {
+  const bench = (body: (bench: Bench<Line>) => Promise<void>) => () => withBench(wget, {}, body);
+
+  test(
+    'gets the files that a pattern names',
+    bench(async ({ ferry, at, local, say }) => {
+      for (const name of ['in/a.csv', 'in/b 1.csv', 'in/c.txt']) await putObject(ferry, name, name);
+      await execute('wget', [...general(at), '-P', local, `${urlOf(at, 'in/')}*.csv`], { home: at.home });
+      expect((await readdir(local)).sort()).toEqual(['a.csv', 'b 1.csv']);
+      await say({ path: 'in/c.txt', options: ['-P', local] });
+    }),
+  );
+
+  test(
+    'keeps the listing as the server sent it',
+    bench(async ({ ferry, local, say }) => {
+      await putObject(ferry, 'in/report 1.csv', 'x'.repeat(12_345));
+      await say({ path: 'in/', options: ['-r', '-l', '1', '-nd', '--no-remove-listing', '-P', local] });
+      expect(await readFile(join(local, '.listing'), 'utf8')).toMatch(
+        /^-rw\S+ .* 12345 .* report 1\.csv\r\n$/,
+      );
+      expect((await stat(join(local, 'report 1.csv'))).size).toBe(12_345);
+    }),
+  );
+
+  test(
+    'gets nothing twice with -N',
+    bench(async ({ ferry, local, say, transfers }) => {
+      await putObject(ferry, 'a.txt', 'content');
+      const line = { path: 'a.txt', options: ['-N', '-P', local] };
+      await say(line, line);
+      expect(transfers().filter(({ verb }) => verb === 'RETR')).toHaveLength(1);
+    }),
+  );
+
+  test(
+    'tells by its status that a file is missing',
+    bench(async ({ say }) => {
+      await expect(say({ path: 'missing', options: ['-O', '/dev/null'] })).rejects.toThrow('status 8');
+    }),
+  );
+});

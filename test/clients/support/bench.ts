@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeEach, expect } from 'vitest';
+import { beforeAll, beforeEach, expect } from 'vitest';
 import { type Ferry, startFerry, USER } from '../../support/ferry.ts';
 import type { Client, Mode, Place, Step } from './client.ts';
 import { whyMissing } from './execute.ts';
@@ -116,12 +116,16 @@ export async function withBench<Line>(
  * skipped with the reason; where FERRY_REQUIRE_CLIENTS=1 is set, they fail instead.
  */
 export function needs<Line>(client: Client<Line>): void {
-  let reason: Promise<string | undefined> | undefined;
-  beforeEach(async (context) => {
-    reason ??= whyMissing(client, tmpdir());
-    const missing = await reason;
-    if (missing === undefined) return;
-    if (process.env.FERRY_REQUIRE_CLIENTS === '1') throw new Error(missing);
-    context.skip(missing);
+  const required = process.env.FERRY_REQUIRE_CLIENTS === '1';
+  let reason: string | undefined;
+  beforeAll(async () => {
+    reason = await whyMissing(client, tmpdir());
+    // The default reporter counts skipped tests but does not say why they were skipped.
+    if (reason !== undefined && !required) process.stdout.write(`Skipped, since ${reason}\n`);
+  });
+  beforeEach((context) => {
+    if (reason === undefined) return;
+    if (required) throw new Error(reason);
+    context.skip(reason);
   });
 }

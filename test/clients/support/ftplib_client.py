@@ -70,36 +70,36 @@ def get_lines(ftp, name):
     return '\n'.join(lines)
 
 
+def abort(ftp):
+    """Sends ABOR as urgent data and reads both replies, the transfer's and its own; then asks for a third."""
+    return [ftp.abort(), ftp.getmultiline(), ftp.sendcmd('NOOP')]
+
+
 def abort_download(ftp, name, count):
-    """Reads some bytes, then sends ABOR as urgent data while the server is still sending."""
+    """Reads some bytes, and aborts while the server is still sending."""
     ftp.voidcmd('TYPE I')
-    data = ftp.transfercmd(f'RETR {name}')
-    data.recv(int(count))
-    answer = ftp.abort()
-    data.close()
-    return f'{answer}\n{ftp.voidcmd("NOOP")}'
+    with ftp.transfercmd(f'RETR {name}') as data:
+        data.recv(int(count))
+        return 'aborted: ' + ' '.join(reply[:3] for reply in abort(ftp))
 
 
 def abort_upload(ftp, name, count):
-    """Sends some bytes, then ABOR as urgent data with the data connection still open."""
+    """Sends some bytes, and aborts with the data connection still open."""
     ftp.voidcmd('TYPE I')
-    data = ftp.transfercmd(f'STOR {name}')
-    data.sendall(b'x' * int(count))
-    answer = ftp.abort()
-    data.close()
-    return f'{answer}\n{ftp.voidcmd("NOOP")}'
+    with ftp.transfercmd(f'STOR {name}') as data:
+        data.sendall(b'x' * int(count))
+        return 'aborted: ' + ' '.join(reply[:3] for reply in abort(ftp))
 
 
-def read_part(ftp, name, start, count):
-    """Reads a piece as fsspec does: REST, RETR, as many bytes as wanted, ABOR."""
+def read_piece(ftp, name, start, count):
+    """Reads a piece as fsspec does: REST and RETR, closes the data connection when it has enough, then ABOR."""
     ftp.voidcmd('TYPE I')
-    data = ftp.transfercmd(f'RETR {name}', rest=int(start))
     piece = b''
-    while len(piece) < int(count):
-        piece += data.recv(int(count) - len(piece))
-    data.close()
-    ftp.abort()
-    return piece.hex()
+    with ftp.transfercmd(f'RETR {name}', rest=int(start)) as data:
+        while len(piece) < int(count):
+            piece += data.recv(int(count) - len(piece))
+    abort(ftp)
+    return f'piece: {piece.decode()}'
 
 
 def main():

@@ -4,7 +4,7 @@ import { describe, expect, inject, test } from 'vitest';
 import { keysOf, putObject } from '../../support/objects.ts';
 import { type Bench, needs, withBench } from './bench.ts';
 import type { Client, Mode, Step, Task } from './client.ts';
-import { objectBytes, objectSize } from './objects.ts';
+import { expectObject, objectSize } from './objects.ts';
 import { expectSameBytes, type Sample } from './samples.ts';
 import { expectTree, expectTreeObjects, makeTree, putTreeObjects } from './tree.ts';
 
@@ -137,7 +137,7 @@ function scenariosIn<Line>(client: Client<Line>, mode: Mode): void {
   scenario('gets 0 B, 1 B and 1 MiB as they were put', async (bench) => {
     const { empty, byte, mebibyte } = inject('samples');
     await roundTrip(bench, client, [empty, byte, mebibyte]);
-    expect(await objectBytes(bench.ferry, `${mebibyte.size}.bin`)).toEqual(await readFile(mebibyte.file));
+    await expectObject(bench.ferry, `${mebibyte.size}.bin`, mebibyte);
   });
   scenario('gets 100 MiB as they were put', (bench) => roundTrip(bench, client, [inject('samples').large]));
   for (const { task, title, verb } of LISTINGS)

@@ -57,7 +57,11 @@ describe('npm start', () => {
     using _client = await loginAsShown(made);
     const [, password = ''] = await made.until(/password +(\S+)\n/);
     expect(made.output().match(new RegExp(`password +${password}`, 'g'))).toHaveLength(1);
-    await using set = start({ FERRY_USER: 'me', FERRY_PASSWORD: 'correct horse' });
+    await using set = start({
+      FERRY_DATA_DIR: join(dataDir, 'other'),
+      FERRY_USER: 'me',
+      FERRY_PASSWORD: 'correct horse',
+    });
     await set.until(/second one stops now/);
     expect(set.output()).not.toContain('correct horse');
     expect(set.output()).not.toContain('correct%20horse');

@@ -81,12 +81,13 @@ describe('tnftp', () => {
   );
 
   test(
-    'asks for facts, size, time and status',
+    'asks for facts, size, time and the directory',
     bench(async ({ ferry, say }) => {
       await putObject(ferry, 'a b', 'content');
-      const answer = await say('mlst a\\ b', 'size a\\ b', 'modtime a\\ b', 'rstatus', 'remotehelp', 'pwd');
+      const answer = await say('mlst a\\ b', 'size a\\ b', 'modtime a\\ b', 'pwd');
       expect(answer).toMatch(/type=file;size=7;.* \/a b/);
       expect(answer).toMatch(/^a b\s+7$/m);
+      expect(answer).toMatch(/^a b\t\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d \+0000$/m);
       expect(answer).toMatch(/^Remote directory: \/$/m);
     }),
   );

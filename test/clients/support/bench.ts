@@ -77,8 +77,11 @@ async function openBench<Line>(client: Client<Line>, { mode, env }: Setting): Pr
           code: Number(code),
         })),
     async [Symbol.asyncDispose]() {
-      await ferry[Symbol.asyncDispose]();
-      await rm(folder, { recursive: true, force: true });
+      try {
+        await ferry[Symbol.asyncDispose]();
+      } finally {
+        await rm(folder, { recursive: true, force: true });
+      }
     },
   };
 }

@@ -16,10 +16,6 @@ export interface Execution {
   readonly home: string;
   /** What it reads from standard input; nothing by default. */
   readonly input?: string;
-  /** Exit statuses that are no failure; 0 by default. */
-  readonly statuses?: readonly number[];
-  /** Whether standard error is part of what is returned; it always is part of a failure's message. */
-  readonly quiet?: boolean;
 }
 
 /**
@@ -30,7 +26,7 @@ export interface Execution {
 export async function execute(
   program: string,
   args: readonly string[],
-  { home, input = '', statuses = [0], quiet = false }: Execution,
+  { home, input = '' }: Execution,
 ): Promise<string> {
   const child = spawn(program, args, {
     cwd: home,
@@ -39,22 +35,18 @@ export async function execute(
     timeout: HARD_LIMIT,
     killSignal: 'SIGKILL',
   });
-  let output = '';
   let written = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    output = (output + text).slice(-KEPT);
-    written = (written + text).slice(-KEPT);
-  });
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    written = (written + text).slice(-KEPT);
-  });
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      written = (written + text).slice(-KEPT);
+    });
   // A client that ends early does not read the rest of its script; its status tells.
   child.stdin.on('error', () => {});
   child.stdin.end(input);
   const [status, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
-  if (status === null || !statuses.includes(status))
+  if (status !== 0)
     throw new Error(`${program} ended with ${signal ?? `status ${status}`}; it wrote:\n${written}`);
-  return quiet ? output : written;
+  return written;
 }
 
 async function isOnPath(program: string): Promise<boolean> {

@@ -40,9 +40,11 @@ export async function main(): Promise<void> {
   const env = local ? { ...demoUser(given, password), ...pointTo(local) } : given;
   const server = start('src/main.ts', [], env);
   const stopped = once(server, 'exit');
+  let lost = false;
   s3?.once('exit', () => {
     if (server.exitCode !== null || server.signalCode !== null) return;
     console.error('ferry: the embedded S3 server has ended; stopping');
+    lost = true;
     server.kill('SIGTERM');
   });
   passSignals(server);
@@ -50,6 +52,7 @@ export async function main(): Promise<void> {
   if (ready) process.stderr.write(screen(ready.listening, env, local && join(dataDir, 'files')));
   await stopped;
   await end(server, s3);
+  if (lost) process.exitCode = 1;
 }
 
 /** The demo user exists only where nobody has named another, and only with the embedded store. */

@@ -122,6 +122,18 @@ describe('npm start', () => {
     await client.closed();
   });
 
+  test('ends with status 1 when the embedded S3 server is gone', async ({ skip }) => {
+    await using ferry = start();
+    using _client = await loginAsShown(ferry);
+    const { pid } = ferry.child;
+    const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '');
+    if (children === '') return skip('this system does not tell the children of a process');
+    // It was started first.
+    process.kill(Number(children.split(' ')[0]), 'SIGKILL');
+    await ferry.until(/the embedded S3 server has ended; stopping/);
+    expect(await ferry.ended()).toBe(1);
+  });
+
   test('a Node that is too old is told in one line what to type', async () => {
     const old = "Object.defineProperty(process, 'versions', { value: { node: '20.20.2' } })";
     await using ferry = run(['--import', `data:text/javascript,${encodeURIComponent(old)}`, START]);

@@ -181,24 +181,26 @@ export class Session {
 
   /** Starts anew as if the client had just connected (REIN). */
   reset(): void {
-    dropEndpoint(this.state.endpoint);
-    this.state = { ...initialState(), failedLogins: this.state.failedLogins };
-    this.#traced = false;
+    const { endpoint, login, failedLogins } = this.state;
+    dropEndpoint(endpoint);
+    this.state = { ...initialState(), failedLogins };
     this.trace();
-    this.#rearm();
+    // A stranger's time to log in is not renewed.
+    if (login) this.#rearm();
   }
 
   /** The user is known: the time to log in is over. */
   loggedIn(login: Login): void {
     this.state.login = login;
+    this.#strangerCommands = 0;
     this.#rearm();
   }
 
-  /** Turns the trace on if this user or address is the one that is asked for. */
+  /** Turns the trace on if this user or address is the one that is asked for, and off for another user. */
   trace(): void {
     const { trace } = this.config;
     const value = trace?.by === 'user' ? this.state.userName : this.address;
-    if (trace && value === trace.value) this.#traced = true;
+    this.#traced = trace !== undefined && value === trace.value;
   }
 
   /** Ends the session: at once if it is idle, else when its transfer has finished. */

@@ -50,3 +50,11 @@ test('others are not traced', async () => {
   await client.command('NOOP');
   expect(dialogue(ferry.records)).toEqual([]);
 });
+
+test('a user who names another one before the password is not traced any more', async () => {
+  await using ferry = await startFerry({ FERRY_TRACE: 'user:somebody' });
+  using client = await ferry.connect();
+  await client.command('USER somebody');
+  await client.login(USER.name, USER.password);
+  expect(dialogue(ferry.records)).toEqual(['331 Password required.', `USER ${USER.name}`]);
+});

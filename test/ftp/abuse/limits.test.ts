@@ -81,7 +81,7 @@ test('FERRY_LOGIN_TIMEOUT is for the whole login: commands do not renew it', asy
   let code = 0;
   for (let asked = 0; code !== 421; asked++) {
     // Fewer than a stranger may send; the rest of the time passes in silence.
-    if (asked < 40) client.write('NOOP\r\n');
+    if (asked < 40) client.write(asked % 2 === 0 ? 'NOOP\r\n' : 'REIN\r\n');
     ({ code } = await client.reply());
   }
   expect(await client.closed()).toBe('');

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { dialogue } from '../../support/dialogue.ts';
-import { startFerry } from '../../support/ferry.ts';
+import { startFerry, USER } from '../../support/ferry.ts';
 
 describe('ACCT, REIN and QUIT', () => {
   test('ACCT is 503 before and superfluous after login', async () => {
@@ -19,6 +19,15 @@ describe('ACCT, REIN and QUIT', () => {
        C: ACCT
        S: 501 Syntax: ACCT <account>`,
     );
+  });
+
+  test('REIN and a new login may follow each other for ever', async () => {
+    await using ferry = await startFerry();
+    using client = await ferry.login();
+    for (let round = 0; round < 40; round++) {
+      expect(await client.command('REIN')).toMatchObject({ code: 220 });
+      await client.login(USER.name, USER.password);
+    }
   });
 
   test('REIN resets everything', async () => {

@@ -155,6 +155,9 @@ const prefix: Parse<string> = (given) => {
   return good ? segments.map((segment) => `${segment}/`).join('') : fail('a key prefix such as partners/in');
 };
 
+/** A prefix below the root, not the root itself. */
+const folder: Parse<string> = (given) => prefix(given) || fail('a folder below the root, such as pub');
+
 const userName: Parse<string> = (given) =>
   /^[^\p{Cc}/\\]{1,128}$/u.test(given) && !/^(anonymous|ftp)$/i.test(given)
     ? given
@@ -201,7 +204,7 @@ export function parseEnvironment(env: Readonly<Record<string, string | undefined
   const or = <T>(name: string, parse: Parse<T>, byDefault: T): T => optional(name, parse) ?? byDefault;
 
   const access = or('FERRY_ANONYMOUS', oneOf('off', 'read', 'write'), 'off');
-  const anonymousRoot = optional('FERRY_ANONYMOUS_ROOT', prefix);
+  const anonymousRoot = optional('FERRY_ANONYMOUS_ROOT', folder);
   const name = optional('FERRY_USER', userName);
   const secret = optional('FERRY_PASSWORD', password);
   const bucket = optional('FERRY_BUCKET', bucketName);
@@ -253,7 +256,7 @@ export function parseEnvironment(env: Readonly<Record<string, string | undefined
   const told = (setting: string) => problems.some((line) => line.startsWith(`${setting}:`));
   if (bucket === undefined && !told('FERRY_BUCKET'))
     problems.push('FERRY_BUCKET: not set; allowed: the name of the bucket that holds the files');
-  if (config.anonymous !== undefined && (anonymousRoot ?? '') === '' && !told('FERRY_ANONYMOUS_ROOT'))
+  if (config.anonymous !== undefined && anonymousRoot === undefined && !told('FERRY_ANONYMOUS_ROOT'))
     problems.push(
       'FERRY_ANONYMOUS_ROOT: not set; allowed: a folder such as pub, since FERRY_ANONYMOUS is on',
     );

@@ -31,9 +31,9 @@ interface Found {
 
 /** Finds what LIST, NLST or STAT was asked for: a directory, a file, or what matches a pattern. */
 async function find(session: Session, argument: string, signal?: AbortSignal): Promise<Found> {
+  const { filesystem } = session.login;
   const { recursive, path } = parseListArgument(argument);
   if (recursive) throw new ReplyError(504, 'Recursive listings are not supported.');
-  const { filesystem } = session.login;
   const target = path === undefined ? session.state.cwd : session.resolve(path);
   const pattern = path === undefined ? undefined : parsePattern(path);
   // A name that exists is meant, even if it looks like a pattern.
@@ -134,7 +134,6 @@ function factsOf({ state, login }: Session, directory: string): (entry: ListedEn
 /** Bare: how the session stands. With a path: a listing over the control connection (RFC 959 4.1.3). */
 async function stat(session: Session, argument: string): Promise<Reply> {
   if (argument.trim() === '') return status(session);
-  if (!session.state.login) throw new ReplyError(530, 'Please log in with USER and PASS.');
   const { file, batches } = await find(session, argument);
   const now = new Date();
   const lines: string[] = [];

@@ -1,7 +1,6 @@
 import { ConfigError, parseEnvironment } from './config.ts';
-import { EmptiedDirectories } from './fs/emptied-directories.ts';
 import { openObjectStore } from './fs/s3.ts';
-import { openPool } from './fs/upload.ts';
+import { openStorage } from './fs/storage.ts';
 import { ListenError, PassivePorts } from './ftp/passive-ports.ts';
 import { ControlPortError, FtpServer } from './ftp/server.ts';
 import { configuredLogins } from './identity/login.ts';
@@ -27,12 +26,7 @@ async function main(): Promise<void> {
     config,
     log,
     passivePorts,
-    storage: {
-      store,
-      pool: openPool(config.memory),
-      emptied: new EmptiedDirectories(),
-      renameEntries: limits.renameEntries,
-    },
+    storage: openStorage(config, store),
     authenticate: configuredLogins(config),
     storageAvailable: () => health.available,
   }).catch(async (error) => {

@@ -1,22 +1,12 @@
 import { Readable } from 'node:stream';
 import type { Identity } from '../identity/identity.ts';
-import type { EmptiedDirectories } from './emptied-directories.ts';
 import { isFailure, StorageError } from './errors.ts';
 import { directoryEntry, type Entry, entriesOf, fileEntry, firstPage } from './listing.ts';
-import type { MemoryPool } from './memory-pool.ts';
 import { renameDirectory } from './rename.ts';
-import { LARGEST_COPY, type ListedObject, type ObjectStore } from './s3.ts';
+import { LARGEST_COPY, type ListedObject } from './s3-objects.ts';
+import type { Storage } from './storage.ts';
 import { locate, need, type Place, parentOf } from './tree.ts';
 import { type ByteSource, upload } from './upload.ts';
-
-/** What all sessions of the process share. */
-export interface Storage {
-  readonly store: ObjectStore;
-  readonly pool: MemoryPool;
-  readonly emptied: EmptiedDirectories;
-  /** Entries that a directory rename may move. */
-  readonly renameEntries: number;
-}
 
 /** Directories a session remembers to exist, so that it need not ask again. */
 const MOST_KNOWN = 1000;
@@ -119,11 +109,11 @@ export class Filesystem {
     need(place, 'read');
     if (place.root) throw new StorageError('is-a-directory', 'the root');
     try {
-      const { size, body } = await this.#storage.store.get(place, offset, signal);
+      const { size, body } = await this.#storage.store.get(place, { offset }, signal);
       return openFile(size, body);
     } catch (error) {
       if (!isFailure(error, 'bad-offset')) throw error;
-      const { size } = await this.#storage.store.head(place, signal);
+      const { size } = await this.#storage.store.head(place, { signal });
       if (size !== offset) throw error;
       return openFile(size, Readable.from([]));
     }
@@ -186,7 +176,10 @@ export class Filesystem {
     ]);
     if (file || directory) throw new StorageError('exists', 'the name is taken');
     const marker = { bucket: place.bucket, key: place.prefix };
-    await this.#storage.store.put(marker, new Uint8Array(), { crc32: 0, contentType: DIRECTORY_TYPE });
+    await this.#storage.store.put(marker, new Uint8Array(), {
+      crc32: 0,
+      attributes: { contentType: DIRECTORY_TYPE },
+    });
     this.#remember(path);
   }
 

@@ -1,4 +1,5 @@
-import type { ListedObject, ListPage, ObjectStore } from './s3.ts';
+import type { ObjectStore } from './s3.ts';
+import type { ListedObject, ListPage } from './s3-objects.ts';
 
 /** A file or a directory as a listing shows it. */
 export interface Entry {

@@ -1,5 +1,6 @@
 import { StorageError } from './errors.ts';
-import { LARGEST_COPY, type ListedObject, type ObjectStore } from './s3.ts';
+import type { ObjectStore } from './s3.ts';
+import { LARGEST_COPY, type ListedObject } from './s3-objects.ts';
 import type { Place } from './tree.ts';
 
 /** Copies under way at once. */

@@ -1,10 +1,12 @@
-import { StorageError, type StorageFailure } from './errors.ts';
+import { isFailure, StorageError, type StorageFailure } from './errors.ts';
 
 /** S3's error codes by meaning; "not found" has several names, and differs between servers. */
 const BY_CODE: Readonly<Record<string, StorageFailure>> = {
   NotFound: 'not-found',
   NoSuchKey: 'not-found',
   NoSuchUpload: 'upload-gone',
+  // Somebody else wrote to the same upload.
+  InvalidPart: 'upload-gone',
   NoSuchBucket: 'unavailable',
   AccessDenied: 'denied',
   Forbidden: 'denied',
@@ -57,11 +59,29 @@ export function toStorageError(error: unknown): StorageError {
   return new StorageError(failure, `S3: ${name}${detail}: ${message}`, { cause: error });
 }
 
-/** The answer of a request; its failure as a StorageError. */
-export async function named<T>(request: Promise<T>): Promise<T> {
+/**
+ * The answer of a request; its failure as a StorageError.
+ * @param conditions that were put on what is written or read: where `ifMatch` or `sourceEtag` fails, the failure
+ * is `changed`
+ */
+export async function named<T>(
+  request: Promise<T>,
+  { ifMatch, sourceEtag }: { ifMatch?: string; sourceEtag?: string } = {},
+): Promise<T> {
   try {
     return await request;
   } catch (error) {
-    throw toStorageError(error);
+    const failure = toStorageError(error);
+    if (ifMatch !== undefined && isFailure(failure, 'exists', 'not-found'))
+      throw new StorageError('changed', failure.message, { cause: error });
+    if (sourceEtag !== undefined && isFailure(failure, 'exists') && isOfSource(error))
+      throw new StorageError('changed', failure.message, { cause: error });
+    throw failure;
   }
+}
+
+/** S3 names the condition that failed: that on a copy's source, or on its target. */
+function isOfSource(error: unknown): boolean {
+  const { Condition = '' } = (error ?? {}) as { Condition?: string };
+  return !/^If-None-Match$/i.test(Condition);
 }

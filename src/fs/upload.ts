@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { isFailure, StorageError } from './errors.ts';
 import { type Account, type Lease, MemoryPool } from './memory-pool.ts';
-import type { Location, MultipartUpload, ObjectStore, Part } from './s3.ts';
+import type { Location, ObjectStore } from './s3.ts';
+import type { MultipartUpload, Part } from './s3-multipart.ts';
 
 /** Bytes of a part: S3 takes 5 MiB to 5 GiB, and at most 10,000 parts. */
 export const PART_SIZE = 8 * 2 ** 20;

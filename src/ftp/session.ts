@@ -3,7 +3,7 @@ import { cpus, loadavg } from 'node:os';
 import { setImmediate as ioSeen, setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../config.ts';
 import { StorageError } from '../fs/errors.ts';
-import type { Storage } from '../fs/filesystem.ts';
+import type { Storage } from '../fs/storage.ts';
 import type { Authenticate } from '../identity/identity.ts';
 import type { Log } from '../ops/log.ts';
 import { unmapAddress } from './address.ts';

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { DIRECTORY_TIME, type Entry, entriesOf, firstPage, type Level } from '../../src/fs/listing.ts';
-import type { ListPage, ObjectStore } from '../../src/fs/s3.ts';
+import type { ObjectStore } from '../../src/fs/s3.ts';
+import type { ListPage } from '../../src/fs/s3-objects.ts';
 import { startFerry } from '../support/ferry.ts';
 import { dropFiles, putObject } from '../support/objects.ts';
 

@@ -2,10 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { CreateBucketCommand, ListMultipartUploadsCommand, S3Client } from '@aws-sdk/client-s3';
 import { expect, inject } from 'vitest';
 import { type Config, parseEnvironment } from '../../src/config.ts';
-import { EmptiedDirectories } from '../../src/fs/emptied-directories.ts';
 import type { MemoryPool } from '../../src/fs/memory-pool.ts';
 import { openObjectStore } from '../../src/fs/s3.ts';
-import { openPool } from '../../src/fs/upload.ts';
+import { openStorage } from '../../src/fs/storage.ts';
 import { PassivePorts } from '../../src/ftp/passive-ports.ts';
 import { FtpServer } from '../../src/ftp/server.ts';
 import { configuredLogins } from '../../src/identity/login.ts';
@@ -86,13 +85,14 @@ export async function startFerry(
     ports: config.passivePorts,
     onRefused: (refusal) => log.info({ event: 'refused', ...refusal }),
   });
-  const pool = openPool(config.memory);
+  const storage = openStorage(config, store);
+  const { pool } = storage;
   let storageAvailable = true;
   const server = await FtpServer.listen({
     config,
     log,
     passivePorts,
-    storage: { store, pool, emptied: new EmptiedDirectories(), renameEntries: config.limits.renameEntries },
+    storage,
     authenticate: configuredLogins(config),
     storageAvailable: () => storageAvailable,
   });

@@ -1,4 +1,45 @@
 import { isIP } from 'node:net';
+import { type ObjectRules, parseTemplates } from './fs/attributes.ts';
+import { type Encryption, STORAGE_CLASSES } from './fs/s3-attributes.ts';
+
+/** Encodings of names and replies, by the names that FERRY_ENCODING takes; all carry ASCII as it is. */
+export const ENCODINGS = [
+  'utf-8',
+  'latin1',
+  'iso-8859-1',
+  'iso-8859-2',
+  'iso-8859-3',
+  'iso-8859-4',
+  'iso-8859-5',
+  'iso-8859-6',
+  'iso-8859-7',
+  'iso-8859-8',
+  'iso-8859-9',
+  'iso-8859-10',
+  'iso-8859-11',
+  'iso-8859-13',
+  'iso-8859-14',
+  'iso-8859-15',
+  'iso-8859-16',
+  'cp1252',
+  'windows-1250',
+  'windows-1251',
+  'windows-1252',
+  'windows-1253',
+  'windows-1254',
+  'windows-1255',
+  'windows-1256',
+  'windows-1257',
+  'windows-1258',
+  'koi8-r',
+  'cp437',
+  'cp850',
+  'shift_jis',
+  'euc-jp',
+  'gbk',
+  'big5',
+  'euc-kr',
+] as const;
 
 /**
  * The environment contract: every setting that main.ts hands over, its default and what it allows.
@@ -28,6 +69,14 @@ export interface Config {
   readonly anonymous: { readonly access: 'read' | 'write'; readonly root: string } | undefined;
   /** Bytes that all uploads of the process may buffer together. */
   readonly memory: number;
+  /** GETs at once of one large download; 1: none is read ahead. */
+  readonly downloadConnections: number;
+  /** What uploads give to their objects besides bytes. */
+  readonly objects: ObjectRules;
+  /** What an upload does to a name that is taken: replace the file, be refused, or take a free name. */
+  readonly overwrite: 'replace' | 'refuse' | 'number';
+  /** Milliseconds for which a broken upload can be resumed; 0: not at all. */
+  readonly parking: number;
   readonly log: 'pretty' | 'json' | undefined;
   readonly banner: string;
   readonly welcome: string;
@@ -35,6 +84,8 @@ export interface Config {
   readonly ascii: 'exact' | 'convert';
   readonly chmod: 'ignore' | 'refuse';
   readonly allo: 'hint' | 'exact';
+  /** Of names and replies, unless the client asks for UTF-8. */
+  readonly encoding: (typeof ENCODINGS)[number];
   readonly limits: {
     readonly sessions: number;
     readonly sessionsPerAddress: number;
@@ -124,15 +175,35 @@ const quantity =
 const size = (least: number, example: string) =>
   quantity({ B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 }, example, least);
 
+const TIMES = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+
 const DAY = 86_400_000;
 
-const duration = (least: number) =>
-  quantity(
-    { ms: 1, s: 1000, m: 60_000, h: 3_600_000 },
-    `a time from ${least}ms to 24h, such as 30s`,
-    least,
-    DAY,
+const duration = (least: number) => quantity(TIMES, `a time from ${least}ms to 24h, such as 30s`, least, DAY);
+
+const parking: Parse<number> = (given) =>
+  given === 'off'
+    ? 0
+    : quantity(TIMES, 'off, or a time from 1m to 168h, such as 24h', 60_000, 7 * DAY)(given);
+
+const metadata: Parse<ObjectRules['metadata']> = (given) =>
+  parseTemplates(given, 'metadata') ??
+  fail(
+    'name=value;name=value in printable ASCII, at most 1,920 bytes: names of a-z, 0-9, ".", "_" and "-" but not mtime and ferry-upload, values with {user}, {ip}, {date}, {time}, {path} and {name}',
   );
+
+const tags: Parse<ObjectRules['tags']> = (given) =>
+  parseTemplates(given, 'tags') ??
+  fail(
+    'at most 10 name=value;name=value of letters, digits, blanks and + - = . _ : / @ (names to 128 characters and not aws:..., values to 256), values with {user}, {ip}, {date}, {time}, {path} and {name}',
+  );
+
+const encryption: Parse<Encryption> = (given) => {
+  const [, algorithm, key] = /^(s3|kms)(?::([\w:/+=,.@-]{1,2048}))?$/.exec(given) ?? [];
+  if (algorithm === 's3' && key === undefined) return { algorithm: 'AES256' };
+  if (algorithm === 'kms') return { algorithm: 'aws:kms', ...(key !== undefined && { key }) };
+  return fail('s3, kms, or kms: and the id, alias or ARN of a key');
+};
 
 const endpoint: Parse<string> = (given) => {
   const url = URL.parse(given);
@@ -229,6 +300,17 @@ export function parseEnvironment(env: Readonly<Record<string, string | undefined
       size(64 * 2 ** 20, 'a size from 64MiB, such as 256MiB or 2GiB'),
       256 * 2 ** 20,
     ),
+    downloadConnections: or('FERRY_DOWNLOAD_CONNECTIONS', integer(1, 16), 4),
+    objects: {
+      contentType: or('FERRY_CONTENT_TYPE', oneOf('extension', 'none'), 'extension'),
+      metadata: or('FERRY_METADATA', metadata, {}),
+      tags: or('FERRY_TAGS', tags, {}),
+      storageClass: optional('FERRY_STORAGE_CLASS', oneOf(...STORAGE_CLASSES)),
+      encryption: optional('FERRY_ENCRYPTION', encryption),
+      carryOver: or('FERRY_CARRY_OVER', onOff, false),
+    },
+    overwrite: or('FERRY_OVERWRITE', oneOf('replace', 'refuse', 'number'), 'replace'),
+    parking: or('FERRY_RESUME', parking, DAY),
     log: optional('FERRY_LOG', oneOf('pretty', 'json')),
     banner: or('FERRY_BANNER', text, 'Ferry ready.'),
     welcome: or('FERRY_WELCOME', text, 'Logged in.'),
@@ -236,6 +318,7 @@ export function parseEnvironment(env: Readonly<Record<string, string | undefined
     ascii: or('FERRY_ASCII', oneOf('exact', 'convert'), 'exact'),
     chmod: or('FERRY_CHMOD', oneOf('ignore', 'refuse'), 'ignore'),
     allo: or('FERRY_ALLO', oneOf('hint', 'exact'), 'hint'),
+    encoding: or('FERRY_ENCODING', oneOf(...ENCODINGS), 'utf-8'),
     limits: {
       sessions: or('FERRY_MAX_SESSIONS', integer(1, 100_000), 5000),
       sessionsPerAddress: or('FERRY_MAX_SESSIONS_PER_ADDRESS', integer(1, 100_000), 1000),

@@ -15,8 +15,10 @@ async function main(): Promise<void> {
   const config = parseEnvironment(process.env);
   const log = openLog(config.log ?? (process.stdout.isTTY ? 'pretty' : 'json'));
   const { bucket, limits, host } = config;
-  const store = openObjectStore({ ...config.s3, requests: REQUESTS, downloads: limits.sessions });
+  const downloads = limits.sessions * config.downloadConnections;
+  const store = openObjectStore({ ...config.s3, requests: REQUESTS, downloads });
   const health = new StorageHealth((signal) => store.checkBucket(bucket, signal), log);
+  const storage = openStorage(config, store, (error) => log.error({ event: 'fault', err: error }));
   const passivePorts = await PassivePorts.listen({
     host,
     ports: config.passivePorts,
@@ -26,7 +28,7 @@ async function main(): Promise<void> {
     config,
     log,
     passivePorts,
-    storage: openStorage(config, store),
+    storage,
     authenticate: configuredLogins(config),
     storageAvailable: () => health.available,
   }).catch(async (error) => {
@@ -34,6 +36,7 @@ async function main(): Promise<void> {
     throw error;
   });
   void health.watch();
+  void storage.ledger.start();
   const listening = { host, port: server.port, passivePorts: passivePorts.ports };
   log.info({ event: 'listening', ...listening });
   // For whoever started this process as a child; nobody is told otherwise.
@@ -47,6 +50,7 @@ async function main(): Promise<void> {
     await server.drain(config.times.drain);
     await passivePorts.close();
     health.close();
+    storage.ledger.close();
     store.close();
     if (process.connected) process.disconnect();
   };

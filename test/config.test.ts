@@ -28,6 +28,17 @@ test('every setting but the bucket has a default', () => {
     user: undefined,
     anonymous: undefined,
     memory: 268_435_456,
+    downloadConnections: 4,
+    objects: {
+      contentType: 'extension',
+      metadata: {},
+      tags: {},
+      storageClass: undefined,
+      encryption: undefined,
+      carryOver: false,
+    },
+    overwrite: 'replace',
+    parking: 86_400_000,
     log: undefined,
     banner: 'Ferry ready.',
     welcome: 'Logged in.',
@@ -80,6 +91,35 @@ const GOOD: readonly Good[] = [
   ['FERRY_MEMORY', '2GiB', ({ memory }) => memory, 2 ** 31],
   ['FERRY_MEMORY', '65537KiB', ({ memory }) => memory, 67_109_888],
   ['FERRY_MEMORY', '67108864B', ({ memory }) => memory, 2 ** 26],
+  ['FERRY_CONTENT_TYPE', 'none', ({ objects }) => objects.contentType, 'none'],
+  [
+    'FERRY_METADATA',
+    'from={ip}; by={user} = {name}',
+    ({ objects }) => objects.metadata,
+    { from: '{ip}', by: '{user} = {name}' },
+  ],
+  ['FERRY_METADATA', `a=${'x'.repeat(1919)}`, ({ objects }) => objects.metadata, { a: 'x'.repeat(1919) }],
+  [
+    'FERRY_TAGS',
+    'Büro 1={user};day={date}',
+    ({ objects }) => objects.tags,
+    { 'Büro 1': '{user}', day: '{date}' },
+  ],
+  ['FERRY_STORAGE_CLASS', 'STANDARD_IA', ({ objects }) => objects.storageClass, 'STANDARD_IA'],
+  ['FERRY_ENCRYPTION', 's3', ({ objects }) => objects.encryption, { algorithm: 'AES256' }],
+  ['FERRY_ENCRYPTION', 'kms', ({ objects }) => objects.encryption, { algorithm: 'aws:kms' }],
+  [
+    'FERRY_ENCRYPTION',
+    'kms:alias/ferry',
+    ({ objects }) => objects.encryption,
+    { algorithm: 'aws:kms', key: 'alias/ferry' },
+  ],
+  ['FERRY_CARRY_OVER', 'on', ({ objects }) => objects.carryOver, true],
+  ['FERRY_OVERWRITE', 'refuse', ({ overwrite }) => overwrite, 'refuse'],
+  ['FERRY_OVERWRITE', 'number', ({ overwrite }) => overwrite, 'number'],
+  ['FERRY_RESUME', 'off', ({ parking }) => parking, 0],
+  ['FERRY_RESUME', '1m', ({ parking }) => parking, 60_000],
+  ['FERRY_RESUME', '168h', ({ parking }) => parking, 604_800_000],
   ['FERRY_LOG', 'json', ({ log }) => log, 'json'],
   ['FERRY_LOG', 'pretty', ({ log }) => log, 'pretty'],
   ['FERRY_BANNER', 'Hello\\nthere', ({ banner }) => banner, 'Hello\\nthere'],
@@ -93,6 +133,7 @@ const GOOD: readonly Good[] = [
   ['FERRY_MAX_SESSIONS_PER_ADDRESS', '100000', ({ limits }) => limits.sessionsPerAddress, 100_000],
   ['FERRY_LOGIN_ATTEMPTS', '100', ({ limits }) => limits.loginAttempts, 100],
   ['FERRY_MAX_RENAME', '1000000', ({ limits }) => limits.renameEntries, 1_000_000],
+  ['FERRY_DOWNLOAD_CONNECTIONS', '1', ({ downloadConnections }) => downloadConnections, 1],
   ['FERRY_LOGIN_TIMEOUT', '1ms', ({ times }) => times.login, 1],
   ['FERRY_LOGIN_DELAY', '0ms', ({ times }) => times.loginDelay, 0],
   ['FERRY_IDLE_TIMEOUT', '24h', ({ times }) => times.idle, 86_400_000],
@@ -116,6 +157,10 @@ const URL = 'an http or https URL without credentials, such as https://s3.exampl
 const SIZE = 'a size from 64MiB, such as 256MiB or 2GiB';
 const NAME = '1 to 128 characters without control characters or slashes, and not anonymous or ftp';
 const TRACE = 'user:NAME or address:IP';
+const METADATA =
+  'name=value;name=value in printable ASCII, at most 1,920 bytes: names of a-z, 0-9, ".", "_" and "-" but not mtime and ferry-upload, values with {user}, {ip}, {date}, {time}, {path} and {name}';
+const TAGS =
+  'at most 10 name=value;name=value of letters, digits, blanks and + - = . _ : / @ (names to 128 characters and not aws:..., values to 256), values with {user}, {ip}, {date}, {time}, {path} and {name}';
 const time = (least: number) => `a time from ${least}ms to 24h, such as 30s`;
 
 const BAD: readonly (readonly [name: string, given: readonly string[], allowed: string])[] = [
@@ -144,6 +189,54 @@ const BAD: readonly (readonly [name: string, given: readonly string[], allowed: 
     ['256', '256MB', '256 MiB', '63MiB', '1TiB', '-1GiB', '1.5GiB', '999999999999GiB', '1toString'],
     SIZE,
   ],
+  ['FERRY_CONTENT_TYPE', ['on', 'text/plain'], 'extension or none'],
+  [
+    'FERRY_METADATA',
+    [
+      'a',
+      '=x',
+      'a=1;',
+      'a=1;a=2',
+      'A=1',
+      'a b=1',
+      'mtime=1',
+      'ferry-upload=1',
+      'a={nobody}',
+      'a={user',
+      'a=é',
+      `a=${'x'.repeat(1920)}`,
+    ],
+    METADATA,
+  ],
+  [
+    'FERRY_TAGS',
+    [
+      'a',
+      '=x',
+      'a=1;a=2',
+      'a&b=1',
+      'a=x?',
+      'AWS:a=1',
+      'a={nobody}',
+      `${'x'.repeat(129)}=1`,
+      `a=${'x'.repeat(257)}`,
+      Array.from({ length: 11 }, (_, index) => `t${index}=1`).join(';'),
+    ],
+    TAGS,
+  ],
+  [
+    'FERRY_STORAGE_CLASS',
+    ['standard', 'COLD'],
+    'STANDARD or STANDARD_IA or ONEZONE_IA or INTELLIGENT_TIERING or GLACIER_IR or GLACIER or DEEP_ARCHIVE or REDUCED_REDUNDANCY',
+  ],
+  [
+    'FERRY_ENCRYPTION',
+    ['AES256', 's3:key', 'kms:', 'kms:a b', 'none'],
+    's3, kms, or kms: and the id, alias or ARN of a key',
+  ],
+  ['FERRY_CARRY_OVER', ['yes'], 'on or off'],
+  ['FERRY_OVERWRITE', ['on', 'rename'], 'replace or refuse or number'],
+  ['FERRY_RESUME', ['on', '59s', '169h', '0s', '24'], 'off, or a time from 1m to 168h, such as 24h'],
   ['FERRY_LOG', ['text', 'JSON'], 'pretty or json'],
   ['FERRY_TRACE', ['anna', 'user:', 'host:a', 'address:printer', 'address:'], TRACE],
   ['FERRY_ASCII', ['on'], 'exact or convert'],

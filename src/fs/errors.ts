@@ -20,6 +20,7 @@ export type StorageFailure =
   | 'unavailable'
   | 'damaged'
   | 'upload-gone'
+  | 'upload-broken'
   | 'cancelled';
 
 /** Thrown by everything in `src/fs`. The message is for the operator's log, never for a client. */

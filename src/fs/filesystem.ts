@@ -1,30 +1,29 @@
 import { Readable } from 'node:stream';
 import type { Identity } from '../identity/identity.ts';
+import { carriedOver, mergeAttributes, objectAttributes } from './attributes.ts';
+import { type OpenFile, openDownload } from './download.ts';
 import { isFailure, StorageError } from './errors.ts';
+import { freeName } from './free-name.ts';
 import { directoryEntry, type Entry, entriesOf, fileEntry, firstPage } from './listing.ts';
-import { renameDirectory } from './rename.ts';
-import { LARGEST_COPY, type ListedObject } from './s3-objects.ts';
+import { encodeName } from './names.ts';
+import type { ByteSource } from './part-filler.ts';
+import { renameDirectory, renameFile } from './rename.ts';
+import type { ListedObject, ObjectHead } from './s3-objects.ts';
 import type { Storage } from './storage.ts';
-import { locate, need, type Place, parentOf } from './tree.ts';
-import { type ByteSource, upload } from './upload.ts';
+import { isHidden, isNameless, locate, need, type Place, parentOf } from './tree.ts';
+import { stands } from './upload.ts';
+import { carryOut, durableBytes, planWrite, type WriteMode, type WritePlan } from './write.ts';
 
 /** Directories a session remembers to exist, so that it need not ask again. */
 const MOST_KNOWN = 1000;
 
 const DIRECTORY_TYPE = 'application/x-directory';
 
-/** A file open for reading. */
-export interface OpenFile {
-  /** Bytes of the whole file. */
-  readonly size: number;
-  /** Its bytes from the offset on; a connection to S3 that breaks throws StorageError unavailable. */
-  readonly body: AsyncIterable<Buffer>;
-  /** Gives up reading; without effect when all has been read. */
-  readonly cancel: () => void;
+/** A name to be renamed, as RNFR found it: a directory, or that version of a file. */
+export interface RenameSource {
+  readonly place: Place;
+  readonly file: ObjectHead | undefined;
 }
-
-/** A name to be renamed, as RNFR found it. */
-export type RenameSource = { readonly place: Place; readonly type: Entry['type']; readonly size: number };
 
 /**
  * One session's files and directories over objects. A directory exists if any key lies under `name/`.
@@ -33,23 +32,35 @@ export type RenameSource = { readonly place: Place; readonly type: Entry['type']
 export class Filesystem {
   readonly #storage: Storage;
   readonly #identity: Identity;
+  readonly #address: string;
   readonly #known = new Set<string>(['/']);
 
-  constructor(storage: Storage, identity: Identity) {
+  /** @param address where the client comes from */
+  constructor(storage: Storage, identity: Identity, address: string) {
     this.#storage = storage;
     this.#identity = identity;
+    this.#address = address;
   }
 
   /** Where a path's object stands; for logs and for MLSx's `unique` and `perm` facts. @throws StorageError */
   locate(path: string): Place {
-    return locate(this.#identity, path);
+    const place = locate(this.#identity, path);
+    if (isHidden(this.#storage.hidden, place)) throw new StorageError('not-found', "Ferry's own");
+    return place;
+  }
+
+  /** Where something is to be written. @throws StorageError */
+  #target(path: string): Place {
+    const place = locate(this.#identity, path);
+    if (isHidden(this.#storage.hidden, place)) throw new StorageError('denied', "Ferry's own");
+    return place;
   }
 
   /** One file's size in bytes and time; one HeadObject. @throws StorageError not-found, denied */
   async file(path: string): Promise<Entry> {
     const place = this.locate(path);
     need(place, 'list', 'read');
-    if (place.root) throw new StorageError('is-a-directory', 'the root');
+    if (isNameless(place)) throw new StorageError('is-a-directory', 'no name');
     return fileEntry(path.slice(path.lastIndexOf('/') + 1), await this.#storage.store.head(place));
   }
 
@@ -74,7 +85,7 @@ export class Filesystem {
   /**
    * The entries of a directory, a batch a page; the first page is fetched before this settles. A file's path
    * gives that one entry, with `file` set.
-   * @param namePrefix what all wanted names begin with
+   * @param namePrefix what the keys of all wanted names have behind the directory's
    * @throws StorageError not-found, denied
    */
   async list(
@@ -85,7 +96,9 @@ export class Filesystem {
     const place = this.locate(path);
     need(place, 'list');
     const { store } = this.#storage;
-    const level = { bucket: place.bucket, directory: place.prefix, namePrefix };
+    const { bucket, prefix } = this.#storage.hidden;
+    const hidden = bucket === place.bucket ? prefix : undefined;
+    const level = { bucket: place.bucket, directory: place.prefix, namePrefix, hidden };
     const first = await firstPage(store, level, signal);
     const empty = first.objects.length === 0 && first.prefixes.length === 0;
     if (!empty || place.root || (namePrefix !== '' && (await this.#isDirectory(place))))
@@ -101,73 +114,128 @@ export class Filesystem {
   }
 
   /**
-   * Opens a file for reading from `offset` bytes on: one GetObject.
+   * Opens a file for reading from `offset` bytes on; see `openDownload`.
    * @throws StorageError not-found, denied, archived, bad-offset beyond the end
    */
   async read(path: string, offset: number, signal: AbortSignal): Promise<OpenFile> {
     const place = this.locate(path);
     need(place, 'read');
-    if (place.root) throw new StorageError('is-a-directory', 'the root');
+    if (isNameless(place)) throw new StorageError('is-a-directory', 'no name');
     try {
-      const { size, body } = await this.#storage.store.get(place, { offset }, signal);
-      return openFile(size, body);
+      const { store, pool, downloadConnections: connections } = this.#storage;
+      return await openDownload(place, offset, { store, pool, connections, signal });
     } catch (error) {
       if (!isFailure(error, 'bad-offset')) throw error;
       const { size } = await this.#storage.store.head(place, { signal });
       if (size !== offset) throw error;
-      return openFile(size, Readable.from([]));
+      return { size, body: Readable.from([]), cancel: () => {} };
     }
   }
 
   /**
-   * What can be refused of an upload before its first byte, without a request.
-   * @throws StorageError denied, is-a-directory where the session knows a directory of that name
+   * What an upload will do, and what can be refused of it before its first byte: without a request, unless it
+   * continues something or the overwrite policy wants to know what stands there.
+   * @throws StorageError denied, is-a-directory where the session knows a directory of that name, exists,
+   * bad-offset, upload-broken
    */
-  checkWrite(path: string): void {
-    const place = this.locate(path);
-    need(place, 'write');
-    if (place.root || this.#known.has(path))
+  async planWrite(path: string, mode: WriteMode): Promise<WritePlan> {
+    const place = this.#target(path);
+    need(place, mode.kind === 'append' ? 'append' : 'write');
+    if (isNameless(place) || this.#known.has(path))
       throw new StorageError('is-a-directory', 'a directory of that name');
+    const { overwrite, store } = this.#storage;
+    const mayReplace = place.mount.permissions.has('overwrite');
+    if (mode.kind === 'restart' && !mayReplace) throw new StorageError('denied', 'no right to overwrite');
+    if (mode.kind !== 'replace') return planWrite(this.#storage, place, this.#resumer, mode);
+    if (overwrite === 'refuse' && (await stands(store, place)))
+      throw new StorageError('exists', 'it is not to be replaced');
+    const create = overwrite !== 'replace' || !mayReplace;
+    const free = overwrite === 'number' ? await this.#freePlace(place) : place;
+    return planWrite(this.#storage, free, this.#resumer, { kind: create ? 'create' : 'replace' });
+  }
+
+  /**
+   * Uploads a file as planned; see `upload`. Its directory is looked for while the bytes flow, unless the session
+   * knows it.
+   * @returns bytes of the whole file
+   * @throws StorageError not-found where the directory does not exist, exists, changed, denied; what the source
+   * throws
+   */
+  async write(
+    plan: WritePlan,
+    source: ByteSource,
+    options: { announced: number | undefined; signal: AbortSignal; onCommit: () => void },
+  ): Promise<number> {
+    const { path } = plan.place;
+    const permit = this.#needDirectory(parentOf(path));
+    // Awaited before the commit; until then its rejection is nobody's surprise.
+    permit.catch(() => {});
+    const { user } = this.#identity;
+    const about = { path, user, address: this.#address, time: new Date() };
+    const { objects } = this.#storage;
+    const attributes = plan.attributes ?? objectAttributes(objects, about);
+    const kept =
+      objects.carryOver && plan.mode === 'replace'
+        ? mergeAttributes(attributes, await carriedOver(this.#storage.store, plan.place))
+        : attributes;
+    return carryOut(this.#storage, plan, source, {
+      ...options,
+      user: this.#resumer,
+      attributes: kept,
+      permit,
+    });
+  }
+
+  /** SIZE: of a file, or of what of a broken upload of this user is durable. @throws StorageError not-found */
+  async size(path: string): Promise<number> {
+    try {
+      return (await this.file(path)).size;
+    } catch (error) {
+      const user = this.#resumer;
+      if (user === undefined || !isFailure(error, 'not-found')) throw error;
+      const place = this.locate(path);
+      const durable = place.root ? undefined : await durableBytes(this.#storage, place, user);
+      if (durable === undefined) throw error;
+      return durable;
+    }
+  }
+
+  /** Who may go on with a broken upload: many people may be called anonymous. */
+  get #resumer(): string | undefined {
+    return this.#identity.anonymous ? undefined : this.#identity.user;
+  }
+
+  async #freePlace(place: Place): Promise<Place> {
+    const key = await freeName(this.#storage.store, place);
+    const parent = parentOf(place.path);
+    const name = encodeName(key.slice(key.lastIndexOf('/') + 1));
+    return this.#target(parent === '/' ? `/${name}` : `${parent}/${name}`);
   }
 
   /** Whether a file stands under the name; one HeadObject. */
   async fileExists(path: string): Promise<boolean> {
-    return (await this.#storage.store.head(this.locate(path)).catch(notFound)) !== undefined;
-  }
-
-  /**
-   * Uploads a file; see `upload`. Its directory is looked for while the bytes flow, unless the session knows it.
-   * @param options.create only where nothing stands under the name
-   * @throws StorageError not-found where the directory does not exist, exists, denied; what the source throws
-   */
-  async write(
-    path: string,
-    source: ByteSource,
-    { create, signal, onCommit }: { create: boolean; signal: AbortSignal; onCommit: () => void },
-  ): Promise<number> {
     const place = this.locate(path);
-    need(place, 'write');
-    const { store, pool } = this.#storage;
-    const ifAbsent = create || !place.mount.permissions.has('overwrite');
-    const permit = this.#needDirectory(parentOf(path));
-    // Awaited before the commit; until then its rejection is nobody's surprise.
-    permit.catch(() => {});
-    return upload(source, { store, pool, to: place, ifAbsent, signal, permit, onCommit });
+    return !isNameless(place) && (await this.#storage.store.head(place).catch(notFound)) !== undefined;
   }
 
   /** Deletes a file: one HeadObject, one DeleteObject. @throws StorageError not-found, denied */
   async remove(path: string): Promise<void> {
     const place = this.locate(path);
     need(place, 'delete');
-    if (place.root) throw new StorageError('is-a-directory', 'the root');
-    await this.#storage.store.head(place);
-    await this.#storage.store.delete(place);
+    if (isNameless(place)) throw new StorageError('is-a-directory', 'no name');
+    const { store, ledger } = this.#storage;
+    const user = this.#resumer;
+    const there = await store.head(place).catch(notFound);
+    if (there) await store.delete(place);
+    // What SIZE tells of a broken upload can be removed, too.
+    else if (user !== undefined && ledger.has(place, user)) await ledger.discard(place, user);
+    else throw new StorageError('not-found', 'no such file');
     this.#tookFrom(parentOf(path));
   }
 
   /** Makes a directory: its marker `name/`. @throws StorageError exists, not-found (its parent), denied */
   async makeDirectory(path: string): Promise<void> {
-    const place = this.locate(path);
+    const place = this.#target(path);
     need(place, 'make-directory');
     if (place.root) throw new StorageError('exists', 'the root');
     const [{ file, directory }] = await Promise.all([
@@ -204,47 +272,49 @@ export class Filesystem {
     const place = this.locate(path);
     need(place, 'rename');
     if (place.root) throw new StorageError('denied', 'the root');
-    const file = await this.#storage.store.head(place).catch(notFound);
+    const file = isNameless(place) ? undefined : await this.#storage.store.head(place).catch(notFound);
     if (!file && !(await this.#isDirectory(place)))
       throw new StorageError('not-found', 'no such file or directory');
-    return { place, type: file ? 'file' : 'directory', size: file?.size ?? 0 };
+    return { place, file };
   }
 
   /**
    * Renames by copying within S3 and deleting then; a failure leaves the source whole. An existing file is
-   * replaced, an existing directory never.
-   * @throws StorageError is-a-directory, not-found (source or the target's parent), denied, too-large
+   * replaced by the overwrite policy, an existing directory never.
+   * @throws StorageError is-a-directory, exists, not-found (source or the target's parent), denied, too-large
    */
-  async rename({ place: from, type, size }: RenameSource, target: string): Promise<void> {
-    const to = this.locate(target);
+  async rename({ place: from, file }: RenameSource, target: string): Promise<void> {
+    const to = this.#target(target);
     need(to, 'write');
-    if (from.path === target) return;
-    if (to.root) throw new StorageError('is-a-directory', 'the root');
-    if (size > LARGEST_COPY) throw new StorageError('too-large', 'more than one copy within S3 takes');
-    if (type === 'directory' && target.startsWith(`${from.path}/`))
+    // By key, too: mounts may overlap.
+    if (from.path === target || (from.bucket === to.bucket && from.key === to.key)) return;
+    if (to.root || (file && isNameless(to))) throw new StorageError('is-a-directory', 'no name');
+    if (!file && from.bucket === to.bucket && to.prefix.startsWith(from.prefix))
       throw new StorageError('denied', 'into itself');
-    await Promise.all([this.#needFree(to, type), this.#needDirectory(parentOf(target))]);
-    const { store, renameEntries } = this.#storage;
-    if (type === 'file') {
-      await store.copy(from, to);
-      await store.delete(from);
+    const { store, overwrite } = this.#storage;
+    const ifAbsent = !file || overwrite !== 'replace' || !to.mount.permissions.has('overwrite');
+    const [ontoDirectory] = await Promise.all([
+      this.#needFree(to, { ifAbsent }),
+      this.#needDirectory(parentOf(target)),
+    ]);
+    if (file) {
+      if (ontoDirectory) throw new StorageError('is-a-directory', 'a directory of that name');
+      const kept = file.attributes;
+      await renameFile(store, { bucket: from.bucket, key: from.key, ...file, kept }, to, { ifAbsent });
     } else {
-      await renameDirectory(store, from, to, renameEntries);
+      await renameDirectory(this.#storage, from, to, { ontoDirectory });
       this.#forget(from.path);
       this.#remember(target);
     }
     this.#tookFrom(parentOf(from.path));
   }
 
-  /** @throws StorageError is-a-directory, exists where the target of a rename may not be replaced */
-  async #needFree(to: Place, type: Entry['type']): Promise<void> {
-    const mayReplace = to.mount.permissions.has('overwrite');
-    const { file, directory } =
-      type === 'file' && mayReplace
-        ? { file: undefined, directory: await this.#hasKeys(to) }
-        : await this.#probe(to);
-    if (directory) throw new StorageError('is-a-directory', 'a directory of that name');
+  /** @returns whether a directory has the name @throws StorageError exists where a file has it, if `ifAbsent` */
+  async #needFree(to: Place, { ifAbsent }: { ifAbsent: boolean }): Promise<boolean> {
+    if (!ifAbsent) return this.#hasKeys(to);
+    const { file, directory } = await this.#probe(to);
     if (file) throw new StorageError('exists', 'the name is taken');
+    return directory;
   }
 
   async #needDirectory(path: string): Promise<void> {
@@ -268,7 +338,8 @@ export class Filesystem {
    */
   async #probe(place: Place): Promise<{ file?: ListedObject; directory: boolean }> {
     const page = await this.#storage.store.list(place.bucket, { prefix: place.key, delimiter: '/' });
-    const file = page.objects.find(({ key }) => key === place.key);
+    // The key of an empty name is that of its directory's marker.
+    const file = isNameless(place) ? undefined : page.objects.find(({ key }) => key === place.key);
     const seen = page.prefixes.includes(place.prefix);
     return { file, directory: seen || (page.next !== undefined && (await this.#hasKeys(place))) };
   }
@@ -291,19 +362,6 @@ export class Filesystem {
     for (const path of this.#known)
       if (path === directory || path.startsWith(`${directory}/`)) this.#known.delete(path);
   }
-}
-
-function openFile(size: number, stream: Readable): OpenFile {
-  async function* body(): AsyncGenerator<Buffer> {
-    try {
-      yield* stream;
-    } catch (cause) {
-      throw new StorageError('unavailable', 'S3 broke off in the middle of a file', { cause });
-    }
-  }
-  // A stream that is given up before it is read has nobody else to hear of its error.
-  stream.on('error', () => {});
-  return { size, body: body(), cancel: () => void stream.destroy() };
 }
 
 function notFound(error: unknown): undefined {

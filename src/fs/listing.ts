@@ -1,8 +1,10 @@
+import { encodeName } from './names.ts';
 import type { ObjectStore } from './s3.ts';
 import type { ListedObject, ListPage } from './s3-objects.ts';
 
 /** A file or a directory as a listing shows it. */
 export interface Entry {
+  /** As clients see it; see names.ts. */
   readonly name: string;
   readonly type: 'file' | 'directory';
   /** Bytes; 0 for a directory. */
@@ -29,8 +31,10 @@ export interface Level {
   readonly bucket: string;
   /** Key prefix of the directory. */
   readonly directory: string;
-  /** What all wanted names begin with. */
+  /** What the keys of all wanted names have behind that. */
   readonly namePrefix: string;
+  /** A prefix that is not shown, nor a file of that name. */
+  readonly hidden?: string;
 }
 
 /** The first page of a level; asking for it tells whether anything is there. */
@@ -43,8 +47,8 @@ export function firstPage(
 }
 
 /**
- * The entries of a level, a batch for each page of at most 1,000 keys, in key order; nothing beyond a page is
- * held. A name that is both file and directory is given once, as the directory, even where its keys stand
+ * The entries of a level, a batch for each page of at most 1,000 keys, in key order. The next page is fetched while
+ * a batch is used, and given up when no more is wanted; nothing beyond that is held. A name that is both file and directory is given once, as the directory, even where its keys stand
  * pages apart (`a`, many `a-...`, `a/`): a file is held back while its directory may still come.
  */
 export async function* entriesOf(
@@ -53,23 +57,38 @@ export async function* entriesOf(
   first: ListPage,
   signal?: AbortSignal,
 ): AsyncGenerator<Entry[]> {
+  const { directory, hidden } = level;
+  const abandoned = new AbortController();
+  const signals = AbortSignal.any(signal ? [signal, abandoned.signal] : [abandoned.signal]);
   let held: readonly ListedObject[] = [];
-  for (let page = first; ; ) {
-    // The directory's own marker has the prefix itself as its key.
-    const files = [...held, ...page.objects.filter(({ key }) => key !== level.directory)];
-    const last = page.next === undefined ? undefined : lastKey(page);
-    held = last === undefined ? [] : files.filter(({ key }) => last.startsWith(key) && last < `${key}/`);
-    const directories = new Set(page.prefixes);
-    const shown = files.filter((file) => !held.includes(file) && !directories.has(`${file.key}/`));
-    yield merge(shown, page.prefixes, level.directory.length);
-    if (page.next === undefined) return;
-    const query = {
-      prefix: level.directory + level.namePrefix,
-      delimiter: '/' as const,
-      continuation: page.next,
-    };
-    page = await store.list(level.bucket, query, signal);
+  try {
+    for (let page: ListPage | undefined = first; page; ) {
+      const following = nextPage(store, level, page, signals);
+      // Awaited when the batch is used up; until then its rejection is nobody's surprise.
+      following?.catch(() => {});
+      // The directory's own marker has the prefix itself as its key.
+      const files = [...held, ...page.objects.filter(({ key }) => key !== directory && `${key}/` !== hidden)];
+      const last = page.next === undefined ? undefined : lastKey(page);
+      held = last === undefined ? [] : files.filter(({ key }) => last.startsWith(key) && last < `${key}/`);
+      const directories = new Set(page.prefixes);
+      const shown = files.filter((file) => !held.includes(file) && !directories.has(`${file.key}/`));
+      const prefixes = page.prefixes.filter((prefix) => prefix !== hidden);
+      yield merge(shown, prefixes, directory.length);
+      page = await following;
+    }
+  } finally {
+    abandoned.abort();
   }
+}
+
+function nextPage(
+  store: ObjectStore,
+  { bucket, directory, namePrefix }: Level,
+  { next }: ListPage,
+  signal: AbortSignal,
+): Promise<ListPage> | undefined {
+  if (next === undefined) return undefined;
+  return store.list(bucket, { prefix: directory + namePrefix, delimiter: '/', continuation: next }, signal);
 }
 
 function lastKey({ objects, prefixes }: ListPage): string {
@@ -87,10 +106,10 @@ function merge(files: readonly ListedObject[], prefixes: readonly string[], skip
       prefix !== undefined && isBefore(prefix, file.key);
       prefix = prefixes[++next]
     )
-      entries.push(directoryEntry(prefix.slice(skip, -1)));
-    entries.push(fileEntry(file.key.slice(skip), file));
+      entries.push(directoryEntry(encodeName(prefix.slice(skip, -1))));
+    entries.push(fileEntry(encodeName(file.key.slice(skip)), file));
   }
-  for (const prefix of prefixes.slice(next)) entries.push(directoryEntry(prefix.slice(skip, -1)));
+  for (const prefix of prefixes.slice(next)) entries.push(directoryEntry(encodeName(prefix.slice(skip, -1))));
   return entries;
 }
 

@@ -1,197 +1,300 @@
-/** A buffer lent by the pool; to be released exactly once, and not touched after that. */
+import { USUAL_PART } from './part-size.ts';
+import { SpareBuffers } from './spare-buffers.ts';
+
+/** A buffer lent by the pool; not to be touched after its release, which counts once. */
 export interface Lease {
   readonly buffer: Buffer;
   release(): void;
 }
 
-/** One borrower of the pool: an upload. */
+/** Whether the client of an upload is known to be slow; who is not known yet is `fast`. */
+export type Pace = 'slow' | 'fast';
+
+export interface ClaimOptions {
+  /** Takes the claim out of the queue. */
+  readonly signal: AbortSignal;
+  readonly pace: Pace;
+  /**
+   * The account holds a partly filled buffer of at most 2 MiB, copies it into this one of at most 8 MiB, and
+   * releases it then. Otherwise it holds nothing but buffers on their way to S3.
+   */
+  readonly growing: boolean;
+}
+
+/** One borrower of the pool: an upload, which has one claim at a time, or a download. */
 export interface Account {
   /**
    * Waits, in turn, for a buffer of `bytes`.
-   * @throws the signal's reason when it is aborted first; RangeError for more than half the reserve
+   * @throws the signal's reason when it is aborted first; RangeError for a claim that could wait for ever
    */
-  claim(bytes: number, signal: AbortSignal): Promise<Lease>;
-  /** Releases every lease of the account that is still out. */
+  claim(bytes: number, options: ClaimOptions): Promise<Lease>;
+  /** A buffer for what a download reads ahead: at once or not at all, and never when somebody waits. */
+  tryClaim(bytes: number): Lease | undefined;
+  /** Releases every lease of the account that is still out; a claim that waits is rejected. */
   close(): void;
 }
 
-interface Waiter {
+/** The queues, in the order in which they are served. */
+const QUEUES = ['step', 'slow', 'part'] as const;
+type Queue = (typeof QUEUES)[number];
+
+interface Claim {
   readonly owner: object;
   readonly bytes: number;
+  readonly growing: boolean;
+  readonly queue: Queue;
+}
+
+interface Waiter extends Claim {
   grant(lease: Lease): void;
 }
 
-/** Buffers kept for reuse: a fresh one costs page faults, half a CPU second for each GiB sent. */
-const MOST_SPARE = 8;
-
-/** A share of the pool that only small claims get, so that slow large uploads do not stop small files. */
-export interface SmallShare {
-  /** Bytes of the share. */
-  readonly bytes: number;
-  /** Bytes of the largest claim that counts as small. */
-  readonly largest: number;
+/** What leases are counted in. */
+interface Purse {
+  lent: number;
 }
 
-/** Buffers kept while nobody borrows any. */
-const IDLE_SPARE = 1;
+/** A purse for the growing claims of one account at a time. */
+interface Reserve extends Purse {
+  readonly bytes: number;
+  owner: object | undefined;
+  /** The owner has gone on to its next part: it gets no more from here, or nobody else ever would. */
+  done: boolean;
+}
+
+const MIB = 2 ** 20;
+
+/** Bytes of the largest buffer that may still have to grow. Whoever has a larger one can finish a part. */
+const LARGEST_STEP = 2 * MIB;
+
+/** Bytes of the largest claim that is `growing`. */
+const LARGEST_GROWN = USUAL_PART;
+
+/** What read-ahead may have of what slow claims may have: never half of the pool. */
+const MOST_AHEAD = 3 / 4;
+
+const SMALLEST_POOL = 64 * MIB;
 
 /**
- * The buffers that all uploads of the process may hold together.
+ * The buffers that all transfers of the process may hold together.
  *
- * An upload holds what it has of a part while it asks for the rest of it, so handing out whatever is free
- * could leave many uploads each with half a part and none able to finish one. Hence a banker's rule: `reserve`
- * bytes, enough for one upload to grow to a whole part, are lent to one account at a time: to the first in the
- * queue when nothing else is free. It can complete a part, send it and give the reserve back to the next.
+ * An upload holds what it has of a part while it asks for a larger buffer, so handing out whatever is free could
+ * leave many uploads each with half a part, and none able to finish one. There are three kinds of claims:
+ * - parts: larger than 2 MiB, not slow. Their buffers come back without any more memory: they are filled, sent,
+ *   released. They may have all that is free, and wait for nothing but each other;
+ * - steps: up to 2 MiB, not slow. They have an eighth of the pool for themselves, and up to an eighth more;
+ * - slow ones, of any size; with them count the read-ahead of downloads, which lasts as long as a client likes.
  *
- * Small claims have a share of their own and do not queue while it lasts; beyond it they are like the others.
+ * Invariant: steps beyond their eighth, slow claims, read-ahead and the reserves never exceed 39/64 of the
+ * total. With the steps' 8/64 that leaves 17/64 that only parts may have: the largest claim. So parts always
+ * get on.
  *
- * Invariant: bytes lent from the reserve never exceed `reserve` and belong to one account; those lent from the
- * small share never exceed it; the others never exceed what is left of `total`.
+ * Of the 39/64, two reserves are kept for growing claims, one for steps and one for slow ones; each is lent to one
+ * account at a time, the first in its queue when nothing else is left, and is enough for whatever that account
+ * still needs until it has a part (Dijkstra's banker, with one favoured customer). Parts may stand in the
+ * reserves' place, but none is lent while a claim waits that could have it. So steps and slow ones always get on,
+ * too: somebody can finish, and gives back.
  */
 export class MemoryPool {
-  readonly #ordinary: number;
-  readonly #reserve: number;
-  readonly #small: SmallShare;
-  readonly #waiters: Waiter[] = [];
-  readonly #spare: Buffer[] = [];
-  #used = 0;
-  #smallUsed = 0;
-  #favoured: { owner: object; bytes: number } | undefined;
+  readonly #total: number;
+  /** Bytes that only steps may have, and what they may have beyond. */
+  readonly #stepShare: number;
+  /** Bytes of the largest claim. */
+  readonly #largest: number;
+  /** Bytes that slow claims, read-ahead and steps beyond their share may have together, the reserves apart. */
+  readonly #steady: number;
+  readonly #step: Purse = { lent: 0 };
+  readonly #slow: Purse = { lent: 0 };
+  readonly #part: Purse = { lent: 0 };
+  readonly #ahead: Purse = { lent: 0 };
+  readonly #stepReserve: Reserve = { lent: 0, bytes: 2 * LARGEST_STEP, owner: undefined, done: false };
+  readonly #slowReserve: Reserve = {
+    lent: 0,
+    bytes: LARGEST_STEP + LARGEST_GROWN,
+    owner: undefined,
+    done: false,
+  };
+  readonly #queues: Record<Queue, Waiter[]> = { step: [], slow: [], part: [] };
+  readonly #spares = new SpareBuffers();
 
   /**
-   * @param total bytes in all
-   * @param reserve bytes of it that are lent to one account at a time; at least twice the largest claim
-   * @param small the share of it for small claims; none unless given
+   * @param total bytes
+   * @throws RangeError for less than 64 MiB
    */
-  constructor(total: number, reserve: number, small: SmallShare = { bytes: 0, largest: 0 }) {
-    if (total < 2 * reserve + small.bytes)
-      throw new RangeError(`a pool of ${total} bytes is less than twice ${reserve} and ${small.bytes}`);
-    this.#ordinary = total - reserve - small.bytes;
-    this.#reserve = reserve;
-    this.#small = small;
+  constructor(total: number) {
+    if (total < SMALLEST_POOL) throw new RangeError(`a pool of ${total} bytes is less than 64 MiB`);
+    this.#total = total;
+    this.#stepShare = Math.floor(total / 8);
+    this.#largest = Math.floor((total * 17) / 64);
+    this.#steady =
+      total - this.#stepShare - this.#largest - this.#stepReserve.bytes - this.#slowReserve.bytes;
+  }
+
+  get total(): number {
+    return this.#total;
   }
 
   /** Bytes lent now. */
   get used(): number {
-    return this.#used + this.#smallUsed + (this.#favoured?.bytes ?? 0);
+    const reserved = this.#stepReserve.lent + this.#slowReserve.lent;
+    return this.#step.lent + this.#slow.lent + this.#part.lent + this.#ahead.lent + reserved;
   }
 
-  /** Claims in the queue now. */
+  /** Claims in the queues now. */
   get waiting(): number {
-    return this.#waiters.length;
+    return QUEUES.reduce((sum, name) => sum + this.#queues[name].length, 0);
   }
 
   account(): Account {
     const owner = {};
     const leases = new Set<Lease>();
+    const closed = new AbortController();
+    let last = 0;
+    const keep = ({ buffer, release }: Lease): Lease => {
+      const kept = {
+        buffer,
+        release: () => {
+          leases.delete(kept);
+          release();
+        },
+      };
+      leases.add(kept);
+      last = buffer.length;
+      return kept;
+    };
     return {
-      claim: async (bytes, signal) => {
-        const lease = await this.#claim(owner, bytes, signal, () => leases.delete(lease));
-        leases.add(lease);
-        return lease;
+      claim: async (bytes, { signal, pace, growing }) => {
+        this.#check(bytes, growing ? last : undefined);
+        const queue = pace === 'slow' ? 'slow' : bytes > LARGEST_STEP ? 'part' : 'step';
+        return this.#wait({ owner, bytes, growing, queue }, [signal, closed.signal], keep);
+      },
+      tryClaim: (bytes) => {
+        if (closed.signal.aborted || this.waiting > 0) return undefined;
+        if (!this.#allows(this.#ahead, bytes) || !this.#hasRoom(this.#ahead, bytes)) return undefined;
+        return keep(this.#lend(this.#ahead, bytes));
       },
       close: () => {
+        closed.abort(new Error('the account is closed'));
         for (const lease of leases) lease.release();
       },
     };
   }
 
-  #claim(owner: object, bytes: number, signal: AbortSignal, onRelease: () => void): Promise<Lease> {
-    if (2 * bytes > this.#reserve)
-      throw new RangeError(`a claim of ${bytes} bytes is beyond half the reserve`);
-    return new Promise((resolve, reject) => {
-      signal.throwIfAborted();
-      if (bytes <= this.#small.largest && this.#smallUsed + bytes <= this.#small.bytes) {
-        resolve(this.#lendSmall(bytes, onRelease));
-        return;
-      }
+  #check(bytes: number, growsFrom: number | undefined): void {
+    if (bytes > this.#largest) throw new RangeError(`a claim of ${bytes} bytes is beyond ${this.#largest}`);
+    if (growsFrom === undefined) return;
+    if (growsFrom > LARGEST_STEP || bytes > LARGEST_GROWN)
+      throw new RangeError(`a buffer of ${growsFrom} bytes cannot grow to ${bytes}`);
+  }
+
+  async #wait(claim: Claim, signals: AbortSignal[], keep: (lease: Lease) => Lease): Promise<Lease> {
+    for (const signal of signals) signal.throwIfAborted();
+    const queue = this.#queues[claim.queue];
+    const granted = Promise.withResolvers<Lease>();
+    const listening = new AbortController();
+    const waiter: Waiter = {
+      ...claim,
+      grant: (lease) => {
+        listening.abort();
+        granted.resolve(keep(lease));
+      },
+    };
+    for (const signal of signals) {
       const leave = () => {
-        this.#waiters.splice(this.#waiters.indexOf(waiter), 1);
-        reject(signal.reason);
+        listening.abort();
+        queue.splice(queue.indexOf(waiter), 1);
+        granted.reject(signal.reason);
         this.#serve();
       };
-      const waiter: Waiter = {
-        owner,
-        bytes,
-        grant: (lease) => {
-          signal.removeEventListener('abort', leave);
-          const release = () => {
-            onRelease();
-            lease.release();
-          };
-          resolve({ buffer: lease.buffer, release });
-        },
-      };
-      signal.addEventListener('abort', leave, { once: true });
-      this.#waiters.push(waiter);
-      this.#serve();
-    });
+      signal.addEventListener('abort', leave, { signal: listening.signal });
+    }
+    if (!claim.growing) this.#endFavour(claim.owner);
+    // It turned out slow while it had the reserve of those that are not: they wait for it.
+    if (claim.queue === 'slow' && this.#stepReserve.owner === claim.owner) queue.unshift(waiter);
+    else queue.push(waiter);
+    this.#serve();
+    return granted.promise;
   }
 
-  #lendSmall(bytes: number, onRelease: () => void): Lease {
-    this.#smallUsed += bytes;
-    const buffer = this.#take(bytes);
-    return {
-      buffer,
-      release: once(() => {
-        onRelease();
-        this.#smallUsed -= bytes;
-        this.#keep(buffer);
-      }),
-    };
+  #endFavour(owner: object): void {
+    for (const reserve of [this.#stepReserve, this.#slowReserve])
+      if (reserve.owner === owner) reserve.done = true;
   }
 
-  /** Serves the favoured account whatever its place in the queue, then the queue in its order. */
   #serve(): void {
-    const favoured = this.#waiters.find((waiter) => this.#mayFavour(waiter) && this.#favoured !== undefined);
-    if (favoured) this.#lend(favoured, true);
-    for (let first = this.#waiters[0]; first !== undefined; first = this.#waiters[0]) {
-      if (this.#used + first.bytes <= this.#ordinary) this.#lend(first, false);
-      else if (this.#mayFavour(first)) this.#lend(first, true);
-      else return;
+    for (const name of QUEUES) {
+      for (let next = this.#next(name); next !== undefined; next = this.#next(name)) {
+        const { waiter, purse } = next;
+        // What is free now adds up for this one: later queues would take it away.
+        if (!this.#hasRoom(purse, waiter.bytes)) return;
+        const queue = this.#queues[name];
+        queue.splice(queue.indexOf(waiter), 1);
+        waiter.grant(this.#lend(purse, waiter.bytes, waiter.owner));
+      }
     }
   }
 
-  #mayFavour({ owner, bytes }: Waiter): boolean {
-    if (this.#favoured === undefined) return true;
-    return this.#favoured.owner === owner && this.#favoured.bytes + bytes <= this.#reserve;
+  /** Whom the queue's rules let have a buffer as soon as there is room. */
+  #next(name: Queue): { waiter: Waiter; purse: Purse } | undefined {
+    const queue = this.#queues[name];
+    const first = queue[0];
+    if (first === undefined) return undefined;
+    if (name === 'part') return { waiter: first, purse: this.#part };
+    // The slow reserve's owner may be fast by now and want a step; the other way round it waits for the slow one.
+    const reserves = name === 'slow' ? [this.#slowReserve] : [this.#slowReserve, this.#stepReserve];
+    for (const reserve of reserves) {
+      const favoured = queue.find((waiter) => waiter.owner === reserve.owner && mayHave(reserve, waiter));
+      if (favoured) return { waiter: favoured, purse: reserve };
+    }
+    const purse = name === 'slow' ? this.#slow : this.#step;
+    if (this.#allows(purse, first.bytes)) return { waiter: first, purse };
+    const reserve = name === 'slow' ? this.#slowReserve : this.#stepReserve;
+    const growing = queue.find((waiter) => reserve.owner === undefined && mayHave(reserve, waiter));
+    return growing && { waiter: growing, purse: reserve };
   }
 
-  #lend(waiter: Waiter, fromReserve: boolean): void {
-    const { owner, bytes } = waiter;
-    this.#waiters.splice(this.#waiters.indexOf(waiter), 1);
-    if (!fromReserve) this.#used += bytes;
-    else if (this.#favoured) this.#favoured.bytes += bytes;
-    else this.#favoured = { owner, bytes };
-    const buffer = this.#take(bytes);
-    const release = once(() => {
-      if (!fromReserve) this.#used -= bytes;
-      else if (this.#favoured) this.#favoured.bytes -= bytes;
-      if (this.#favoured?.bytes === 0) this.#favoured = undefined;
-      this.#keep(buffer);
-      this.#serve();
-    });
-    waiter.grant({ buffer, release });
+  /** Whether a purse that is no reserve may lend so much more, by the rules. */
+  #allows(purse: Purse, bytes: number): boolean {
+    const steps = this.#step.lent + (purse === this.#step ? bytes : 0);
+    const beyond = Math.max(0, steps - this.#stepShare);
+    const others = this.#slow.lent + this.#ahead.lent + (purse === this.#step ? 0 : bytes);
+    if (purse === this.#step && beyond === 0) return true;
+    if (purse === this.#ahead && this.#ahead.lent + bytes > this.#steady * MOST_AHEAD) return false;
+    return beyond <= this.#stepShare && others + beyond <= this.#steady;
   }
 
-  #keep(buffer: Buffer): void {
-    if (this.#spare.length < MOST_SPARE) this.#spare.push(buffer);
-    if (this.used === 0) this.#spare.splice(IDLE_SPARE);
+  /** Whether so many bytes are free, the share of the steps apart. */
+  #hasRoom(purse: Purse, bytes: number): boolean {
+    const steps = this.#step.lent + (purse === this.#step ? bytes : 0);
+    return this.used + bytes - Math.min(steps, this.#stepShare) <= this.#total - this.#stepShare;
   }
 
-  #take(bytes: number): Buffer {
-    const index = this.#spare.findLastIndex((buffer) => buffer.length === bytes);
-    const [spare] = index < 0 ? [] : this.#spare.splice(index, 1);
-    return spare ?? Buffer.allocUnsafeSlow(bytes);
+  #lend(purse: Purse, bytes: number, owner?: object): Lease {
+    purse.lent += bytes;
+    if (isReserve(purse)) purse.owner = owner;
+    const buffer = this.#spares.take(bytes, this.#total - this.used);
+    let released = false;
+    return {
+      buffer,
+      release: () => {
+        if (released) return;
+        released = true;
+        purse.lent -= bytes;
+        if (isReserve(purse) && purse.lent === 0) {
+          purse.owner = undefined;
+          purse.done = false;
+        }
+        this.#spares.keep(buffer, this.used === 0);
+        this.#serve();
+      },
+    };
   }
 }
 
-/** A function that acts at its first call only. */
-function once(act: () => void): () => void {
-  let done = false;
-  return () => {
-    if (done) return;
-    done = true;
-    act();
-  };
+function isReserve(purse: Purse): purse is Reserve {
+  return 'owner' in purse;
+}
+
+function mayHave(reserve: Reserve, { growing, bytes }: Waiter): boolean {
+  return growing && !reserve.done && reserve.lent + bytes <= reserve.bytes;
 }

@@ -9,7 +9,7 @@ export interface S3Options {
   readonly pathStyle: boolean;
   /** `full`: uploads carry a CRC32 of the whole object, and the payload is not hashed a second time. */
   readonly checksums: 'full' | 'required';
-  /** Downloads that may run at once: each holds a connection for as long as its client reads. */
+  /** GETs that may run at once: a download holds a connection for as long as its client reads. */
   readonly downloads: number;
   /** Connections for everything else; requests beyond it wait in turn. */
   readonly requests: number;

@@ -11,7 +11,14 @@ import {
   PutObjectCommand,
 } from '@aws-sdk/client-s3';
 import type { Condition, Location } from './s3.ts';
-import { type Attributes, fromHead, NONCE, toInput } from './s3-attributes.ts';
+import {
+  type Attributes,
+  fromHead,
+  NONCE,
+  STORAGE_CLASSES,
+  type StorageClass,
+  toInput,
+} from './s3-attributes.ts';
 import type { Clients } from './s3-client.ts';
 import { named, toStorageError } from './s3-failures.ts';
 import { copySource, decodeCrc32, encodeCrc32 } from './s3-values.ts';
@@ -37,6 +44,8 @@ export interface ObjectHead extends ObjectInfo {
 
 export interface ListedObject extends ObjectInfo {
   readonly key: string;
+  /** Undefined for one that no write may name. */
+  readonly storageClass?: StorageClass;
 }
 
 /** One page of ListObjectsV2: at most 1,000 keys and prefixes. */
@@ -137,6 +146,7 @@ export function objectOperations({ requests, downloads, checked }: Clients) {
           size: object.Size ?? 0,
           etag: object.ETag ?? '',
           modified: object.LastModified ?? new Date(0),
+          storageClass: STORAGE_CLASSES.find((each) => each === object.StorageClass),
         })),
         prefixes: (answer.CommonPrefixes ?? []).map(({ Prefix }) => decodeKey(Prefix ?? '')),
         next: answer.IsTruncated ? answer.NextContinuationToken : undefined,

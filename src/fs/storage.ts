@@ -1,8 +1,8 @@
 import type { Config } from '../config.ts';
 import { EmptiedDirectories } from './emptied-directories.ts';
-import type { MemoryPool } from './memory-pool.ts';
+import { Ledger } from './ledger.ts';
+import { MemoryPool } from './memory-pool.ts';
 import type { ObjectStore } from './s3.ts';
-import { openPool } from './upload.ts';
 
 /** What the filesystems of all sessions of the process share. */
 export interface Storage {
@@ -11,14 +11,32 @@ export interface Storage {
   readonly emptied: EmptiedDirectories;
   /** Entries that a directory rename may move. */
   readonly renameEntries: number;
+  /** GETs at once of one large download. */
+  readonly downloadConnections: number;
+  readonly ledger: Ledger;
+  /** Where Ferry keeps what clients do not see: key prefix, ending in `/`. */
+  readonly hidden: { readonly bucket: string; readonly prefix: string };
+  /** What an upload does where its name is taken. */
+  readonly overwrite: Config['overwrite'];
+  readonly objects: Config['objects'];
 }
 
-/** Makes what all sessions share, as configured. */
-export function openStorage(config: Config, store: ObjectStore): Storage {
+/**
+ * Makes what all sessions share, as configured.
+ * @param onError told of what fails beside any session
+ */
+export function openStorage(config: Config, store: ObjectStore, onError: (error: unknown) => void): Storage {
+  const hidden = { bucket: config.bucket, prefix: `${config.prefix}.ferry/` };
+  const place = { bucket: hidden.bucket, prefix: `${hidden.prefix}uploads/` };
   return {
     store,
-    pool: openPool(config.memory),
+    ledger: new Ledger({ store, place, keep: config.parking, onError }),
+    hidden,
+    overwrite: config.overwrite,
+    objects: config.objects,
+    pool: new MemoryPool(config.memory),
     emptied: new EmptiedDirectories(),
     renameEntries: config.limits.renameEntries,
+    downloadConnections: config.downloadConnections,
   };
 }

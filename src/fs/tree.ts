@@ -1,5 +1,6 @@
 import type { Identity, Mount, Permission } from '../identity/identity.ts';
 import { StorageError } from './errors.ts';
+import { decodePath } from './names.ts';
 import type { Location } from './s3.ts';
 
 /** A key's longest length in UTF-8 bytes (S3 user guide, object key names). */
@@ -16,7 +17,7 @@ export interface Place extends Location {
 }
 
 /**
- * Maps a virtual path to its place.
+ * Maps a virtual path to its place; the names below the mount are decoded (see names.ts).
  * @param path absolute and normalized
  * @throws StorageError not-found outside every mount, bad-name for a key that S3 cannot hold
  */
@@ -29,10 +30,23 @@ export function locate(identity: Identity, path: string): Place {
     );
   if (mount === undefined) throw new StorageError('not-found', 'outside every mount');
   const inside = path.slice(mount.path === '/' ? 1 : mount.path.length + 1);
-  const key = mount.prefix + inside;
+  const key = mount.prefix + decodePath(inside);
   if (Buffer.byteLength(key) > LONGEST_KEY) throw new StorageError('bad-name', 'the key is too long');
   const root = inside === '';
   return { path, mount, bucket: mount.bucket, key, prefix: root ? mount.prefix : `${key}/`, root };
+}
+
+/** Whether it is what Ferry keeps for itself, or the name under which that would show. */
+export function isHidden(hidden: { bucket: string; prefix: string }, { bucket, key }: Location): boolean {
+  return bucket === hidden.bucket && `${key}/`.startsWith(hidden.prefix);
+}
+
+/**
+ * Whether no file can have that name: a mount's own, or an empty one (`%()`), whose key is its directory's marker or
+ * nothing at all.
+ */
+export function isNameless({ key }: Place): boolean {
+  return key === '' || key.endsWith('/');
 }
 
 /** @throws StorageError denied unless one of the permissions is held at the place */

@@ -1,161 +1,205 @@
 import { randomUUID } from 'node:crypto';
 import { crc32 } from 'node:zlib';
+import { crc32OfParts } from './crc32.ts';
 import { isFailure, StorageError } from './errors.ts';
-import { type Account, type Lease, MemoryPool } from './memory-pool.ts';
-import type { Location, ObjectStore } from './s3.ts';
+import { type Claim, discardUpload, type Ledger } from './ledger.ts';
+import type { MemoryPool } from './memory-pool.ts';
+import { type ByteSource, type Filled, partFiller } from './part-filler.ts';
+import { partSender } from './part-sender.ts';
+import { MOST_PARTS } from './part-size.ts';
+import type { Condition, Location, ObjectStore } from './s3.ts';
+import type { Attributes } from './s3-attributes.ts';
 import type { MultipartUpload, Part } from './s3-multipart.ts';
 
-/** Bytes of a part: S3 takes 5 MiB to 5 GiB, and at most 10,000 parts. */
-export const PART_SIZE = 8 * 2 ** 20;
-
-/** Parts of one upload that are under way to S3 at once. */
-const PARALLEL = 4;
-
-const MOST_PARTS = 10_000;
-
-/** Bytes that an upload can have at most. */
-export const LARGEST_UPLOAD = MOST_PARTS * PART_SIZE;
-
-/**
- * Buffers an upload has on its way to a whole part: most files are small, and a thousand idle uploads must
- * not hold a part each.
- */
-const FIRST_BUFFERS: readonly number[] = [64 * 2 ** 10, 2 ** 20, PART_SIZE];
-
-/**
- * The pool for the uploads of a process: one of them can always grow to a whole part, and an eighth is kept for
- * files that fit the first buffers.
- * @param total bytes, from 64 MiB
- */
-export function openPool(total: number): MemoryPool {
-  return new MemoryPool(total, 2 * PART_SIZE, { bytes: Math.floor(total / 8), largest: 2 ** 20 });
-}
-
-/** Where an upload's bytes come from. */
-export interface ByteSource {
-  /**
-   * Reads into `into` from index `from` on, until it is full or the body has ended.
-   * @returns the index after the last byte; less than `into.length` means that the body has ended, complete
-   * @throws when the body broke off, or is not to be published; nothing is then
-   */
-  fill(into: Buffer, from: number): Promise<number>;
-  /** Gives up: the connection is cut, a `fill` under way throws, and no buffer is written to any more. */
-  cancel(): void;
+/** A multipart upload that has parts already: resumed, or begun with what S3 copied. */
+export interface Begun {
+  readonly upload: MultipartUpload;
+  /** The unbroken run of its parts from the first. */
+  readonly parts: readonly Part[];
+  readonly nonce: string;
+  readonly claim: Claim | undefined;
 }
 
 export interface UploadOptions {
   readonly store: ObjectStore;
   readonly pool: MemoryPool;
+  readonly ledger: Ledger;
   readonly to: Location;
-  /** Publish only if nothing stands under the key at that moment. */
-  readonly ifAbsent: boolean;
+  /** Who sends it, and may resume it if it breaks; undefined: nobody may. */
+  readonly user: string | undefined;
+  /** What must hold at the commit. */
+  readonly condition: Condition;
+  readonly attributes: Attributes;
+  /** Bytes of the whole file, as a hint. */
+  readonly announced?: number;
   /** Cancels the upload until its commit begins; a commit under way is never cut. */
   readonly signal: AbortSignal;
   /** Called when the commit begins: from here on the outcome is S3's. */
   readonly onCommit: () => void;
   /** Settled before the commit; a rejection means that nothing is published. */
   readonly permit: Promise<void>;
+  /** Goes on with an upload that has `bytes` in parts already; `onLost` is called when somebody else takes it. */
+  readonly begin?: { readonly bytes: number; start(onLost: () => void): Promise<Begun> };
 }
 
 /**
  * Sends a body of unknown length to S3: one PutObject if it ends within the first part, else a multipart
- * upload whose parts go up while the body is still coming. Settles only after the commit, or after everything
- * that was begun is gone from S3 again.
- * @returns the number of bytes committed
+ * upload whose parts go up while the body is still coming. Settles only after the commit, or after what was begun
+ * is parked for its user to resume, or gone from S3 again.
+ * @returns the number of bytes of the object committed
  * @throws whatever the source, the permit or the signal gave; StorageError
  */
 export async function upload(source: ByteSource, options: UploadOptions): Promise<number> {
-  const account = options.pool.account();
+  const { pool, signal, announced, begin } = options;
+  const account = pool.account();
+  const stop = new AbortController();
+  const going = AbortSignal.any([signal, stop.signal]);
+  const filler = partFiller(source, account, { budget: pool.total, announced, signal: going });
+  /** Neither the client nor the pool is waited for any more: others may wait for the memory held here. */
+  const fail = (error: unknown) => {
+    stop.abort(error);
+    source.cancel();
+  };
   try {
-    const first = await fillFirst(source, account, options.signal);
-    return first.ended ? await putWhole(first, options) : await sendParts(first, source, account, options);
+    if (begin) return await sendParts(begin.start(lostBy(fail)), filler, { ...options, signal: going }, fail);
+    const first = await filler.next(0);
+    if (first.ended) return await putWhole(first, options);
+    // A refusal is told before much more is sent for nothing.
+    await options.permit;
+    going.throwIfAborted();
+    const begun = open(options);
+    return await sendParts(begun, filler, { ...options, signal: going }, fail, first);
   } finally {
     account.close();
   }
 }
 
-/** A part, or the whole of a small body. */
-interface Filled {
-  readonly bytes: Buffer;
-  /** Whether the body ended with it. */
-  readonly ended: boolean;
-  readonly lease: Lease;
-}
+const lostBy = (fail: (error: unknown) => void) => () =>
+  fail(new StorageError('conflict', 'another session goes on with this upload'));
 
-async function fill(source: ByteSource, lease: Lease, from: number): Promise<Filled> {
-  const end = await source.fill(lease.buffer, from);
-  return { bytes: lease.buffer.subarray(0, end), ended: end < lease.buffer.length, lease };
-}
-
-async function fillFirst(source: ByteSource, account: Account, signal: AbortSignal): Promise<Filled> {
-  let filled: Filled | undefined;
-  for (const size of FIRST_BUFFERS) {
-    const lease = await account.claim(size, signal);
-    const from = filled?.bytes.copy(lease.buffer) ?? 0;
-    filled?.lease.release();
-    filled = await fill(source, lease, from);
-    if (filled.ended) return filled;
-  }
-  if (filled === undefined) throw new RangeError('FIRST_BUFFERS is empty');
-  return filled;
+async function open({ store, to, attributes }: UploadOptions): Promise<Begun> {
+  const nonce = randomUUID();
+  const upload = await store.createUpload(to, nonce, attributes);
+  return { upload, parts: [], nonce, claim: undefined };
 }
 
 async function putWhole({ bytes }: Filled, options: UploadOptions): Promise<number> {
-  const { store, to, permit, signal, ifAbsent, onCommit } = options;
+  const { store, to, permit, signal, condition, attributes, onCommit } = options;
   await permit;
   signal.throwIfAborted();
   onCommit();
-  const nonce = ifAbsent ? randomUUID() : undefined;
-  const commit = store.put(to, bytes, { crc32: crc32(bytes), ifAbsent, nonce });
+  const conditional = condition.ifAbsent || condition.ifMatch !== undefined;
+  const nonce = conditional ? randomUUID() : undefined;
+  const commit = store.put(to, bytes, { ...condition, crc32: crc32(bytes), attributes, nonce });
   await commit.catch((error) => acceptOwn(error, options, nonce));
   return bytes.length;
 }
 
 async function sendParts(
-  first: Filled,
-  source: ByteSource,
-  account: Account,
+  beginning: Promise<Begun>,
+  filler: ReturnType<typeof partFiller>,
   options: UploadOptions,
+  fail: (error: unknown) => void,
+  first?: Filled,
 ): Promise<number> {
-  const { store, to, ifAbsent, signal, permit, onCommit } = options;
-  // A refusal is told before much more is sent for nothing.
-  await permit;
-  signal.throwIfAborted();
-  const nonce = randomUUID();
-  const open = await store.createUpload(to, nonce);
-  const stop = new AbortController();
-  const going = AbortSignal.any([signal, stop.signal]);
-  const sender = partSender(store, open, going, (error) => {
-    // Neither the client nor the pool is waited for any more: others may wait for the memory held here.
-    stop.abort(error);
-    source.cancel();
-  });
+  const { store, pool, signal, permit, onCommit, condition } = options;
+  // Awaited below; until then its rejection is nobody's surprise.
+  beginning.catch(() => {});
+  let part = first ?? (await filler.next(options.begin?.bytes ?? 0).catch((error: unknown) => ({ error })));
+  const begun = await beginning;
+  const sender = partSender(store, begun, { budget: pool.total, signal, onFailure: fail });
+  let claim: Promise<Claim | undefined> | undefined = begun.claim && Promise.resolve(begun.claim);
   try {
-    let part = first;
-    let size = 0;
-    let checksum = 0;
-    for (let number = 1; ; number++) {
-      size += part.bytes.length;
-      if (size > LARGEST_UPLOAD) throw new StorageError('too-large', `more than ${MOST_PARTS} parts`);
-      checksum = crc32(part.bytes, checksum);
-      // A body that ends on a part's border leaves an empty last one, which S3 does not need.
-      if (part.bytes.length > 0) await sender.start(number, part);
+    await permit;
+    for (;;) {
+      if ('error' in part) throw part.error;
+      // A body that ends on a part's border leaves an empty last one, which S3 needs only where it is the first.
+      if (part.bytes.length > 0 || sender.count === 0) await sender.start(part);
       if (part.ended) break;
-      part = await fill(source, await account.claim(PART_SIZE, going), 0);
+      if (sender.count >= MOST_PARTS) throw new StorageError('too-large', `more than ${MOST_PARTS} parts`);
+      claim ??= enter(begun, options, lostBy(fail));
+      part = await filler.next(sender.bytes);
     }
     const parts = await sender.all();
+    const held = await claim;
     signal.throwIfAborted();
     onCommit();
-    const commit = store.completeUpload(open, parts, { crc32: checksum, ifAbsent });
-    await commit.catch((error) => acceptOwn(error, options, nonce));
-    return size;
+    await held?.remove();
+    const commit = store.completeUpload(begun.upload, parts, { ...condition, crc32: crc32OfParts(parts) });
+    await commit.catch((error) => acceptOwn(error, options, begun.nonce));
+    return sender.bytes;
   } catch (error) {
     // A part that failed cut the source, and is the reason of whatever was thrown.
-    const reason = sender.failure() ?? error;
-    stop.abort(reason);
-    await sender.settled();
-    await discard(store, open);
+    const reason = sender.failure() ?? (signal.aborted ? signal.reason : error);
+    const resumable = mayResume(options, reason);
+    await sender.settle(resumable);
+    await leave(begun, await claim, resumable && sender.whole() > 0, options);
     throw reason;
+  } finally {
+    (await claim)?.end();
+  }
+}
+
+/** Without its entry an upload goes on all the same; it cannot be resumed then. */
+async function enter(
+  { upload, nonce }: Begun,
+  { ledger, user }: UploadOptions,
+  onLost: () => void,
+): Promise<Claim | undefined> {
+  return ledger.open(upload, user ?? '', nonce, onLost).catch(() => undefined);
+}
+
+/**
+ * What becomes of an upload that is not committed. Whoever lost it to another session touches nothing. It is
+ * parked where its user may resume it and has nothing under the name that a size could be told of instead; else
+ * it is aborted.
+ */
+async function leave(
+  begun: Begun,
+  claim: Claim | undefined,
+  resumable: boolean,
+  { store, to }: UploadOptions,
+): Promise<void> {
+  if (claim?.lost) return;
+  try {
+    if (resumable && claim && !(await stands(store, to))) return await claim.park();
+    await discardUpload(store, begun.upload);
+    await claim?.remove();
+  } catch (error) {
+    // The ledger's sweep finds what is left; the upload's own failure is the one to report.
+    if (!isFailure(error)) throw error;
+  }
+}
+
+/** Whether the user may go on with the upload: not where the name is the server's choice, or an object's old version. */
+function mayResume({ user, ledger, condition }: UploadOptions, reason: unknown): boolean {
+  const free = condition.ifAbsent !== true && condition.ifMatch === undefined;
+  return free && user !== undefined && ledger.keeps && isBreak(reason);
+}
+
+/** Refusals are no breaks: nobody goes on with what may not be there. */
+export function isBreak(reason: unknown): boolean {
+  return !isFailure(
+    reason,
+    'not-found',
+    'denied',
+    'exists',
+    'is-a-directory',
+    'bad-name',
+    'too-large',
+    'upload-gone',
+    'changed',
+  );
+}
+
+/** Whether anything stands there. @throws StorageError where S3 cannot tell */
+export async function stands(store: ObjectStore, at: Location): Promise<boolean> {
+  try {
+    await store.head(at);
+    return true;
+  } catch (error) {
+    if (isFailure(error, 'not-found')) return false;
+    throw error;
   }
 }
 
@@ -169,59 +213,11 @@ async function acceptOwn(
   { store, to }: UploadOptions,
   nonce: string | undefined,
 ): Promise<void> {
-  if (nonce === undefined || !isFailure(error, 'exists', 'upload-gone', 'conflict', 'unavailable'))
+  if (
+    nonce === undefined ||
+    !isFailure(error, 'exists', 'changed', 'upload-gone', 'not-found', 'conflict', 'unavailable')
+  )
     throw error;
   const there = await store.head(to).catch(() => undefined);
   if (there?.nonce !== nonce) throw error;
-}
-
-/** Sends parts in parallel; a failed one surfaces at the next `start`, or at `all`, and is told at once. */
-function partSender(
-  store: ObjectStore,
-  open: MultipartUpload,
-  signal: AbortSignal,
-  onFailure: (error: unknown) => void,
-) {
-  const running = new Set<Promise<void>>();
-  const parts: Part[] = [];
-  let failed: { error: unknown } | undefined;
-
-  async function send(number: number, { bytes, lease }: Filled): Promise<void> {
-    try {
-      parts.push(await store.uploadPart(open, number, bytes, crc32(bytes), signal));
-      lease.release();
-    } catch (error) {
-      if (failed) return;
-      failed = { error };
-      onFailure(error);
-    }
-  }
-
-  return {
-    failure: () => failed?.error,
-    async start(number: number, part: Filled): Promise<void> {
-      while (running.size >= PARALLEL && !failed) await Promise.race(running);
-      if (failed) throw failed.error;
-      const one = send(number, part).finally(() => running.delete(one));
-      running.add(one);
-    },
-    async all(): Promise<Part[]> {
-      await Promise.all(running);
-      if (failed) throw failed.error;
-      return parts.sort((a, b) => a.number - b.number);
-    },
-    settled: () => Promise.allSettled(running),
-  };
-}
-
-/**
- * Aborts until S3 says that the upload is gone: a part that was still on its way may outlive the first abort
- * (S3 API, AbortMultipartUpload). What cannot be aborted is left to the bucket's lifecycle rule; the upload's
- * own failure is the one to report.
- */
-async function discard(store: ObjectStore, open: MultipartUpload): Promise<void> {
-  for (let attempt = 0; attempt < 3; attempt++) {
-    const gone = await store.abortUpload(open).catch(() => false);
-    if (gone) return;
-  }
 }

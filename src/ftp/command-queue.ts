@@ -92,5 +92,5 @@ function actsDuringTransfer(next: Next, waiting: number): boolean {
   if (typeof next !== 'object') return false;
   const acts = COMMANDS.get(next.verb)?.duringTransfer;
   if (acts === 'in-turn') return waiting === 0;
-  return acts === 'always' || (acts === 'bare' && next.argument?.trim() === '');
+  return acts === 'always' || (acts === 'bare' && /^\s*$/.test(next.argument.toString('latin1')));
 }

@@ -48,11 +48,9 @@ export type Rows = Readonly<Record<string, Row>>;
 /** One line of the client: verb in upper case, argument verbatim. */
 export interface Command {
   readonly verb: string;
-  /** What follows the one blank behind the verb; undefined when its bytes are not UTF-8. */
-  readonly argument: string | undefined;
+  /** What follows the one blank behind the verb, in the encoding that holds when the command's turn comes. */
+  readonly argument: Buffer;
 }
-
-const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
  * Splits a line: exactly one blank separates the verb from a pathname, which keeps its own blanks (RFC 3659 2.2).
@@ -65,10 +63,5 @@ export function parseCommand(line: Buffer): Command | undefined {
     .subarray(0, blank < 0 ? line.length : blank)
     .toString('latin1')
     .toUpperCase();
-  if (blank < 0) return { verb, argument: '' };
-  try {
-    return { verb, argument: UTF8.decode(line.subarray(blank + 1)) };
-  } catch {
-    return { verb, argument: undefined };
-  }
+  return { verb, argument: line.subarray(blank < 0 ? line.length : blank + 1) };
 }

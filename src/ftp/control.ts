@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { stripTelnet } from './telnet.ts';
+import { escapeTelnet, stripTelnet } from './telnet.ts';
 
 /** One line of the client, without its line end. */
 export interface Line {
@@ -76,9 +76,9 @@ export class ControlChannel {
     }
   }
 
-  /** Writes text to the client; nothing more is pulled while the client does not read. */
-  write(text: string): void {
-    if (this.#socket.writable) this.#socket.write(text);
+  /** Writes a reply's bytes to the client; nothing more is pulled while the client does not read. */
+  write(reply: Buffer): void {
+    if (this.#socket.writable) this.#socket.write(escapeTelnet(reply));
   }
 
   /** Ends our side, reads on for a moment so that the client sees the last reply, and lets go. */

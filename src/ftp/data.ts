@@ -171,10 +171,12 @@ export function finish(socket: Socket): void {
 }
 
 /**
- * Sends a body to the client as fast as it reads, and ends our side. Settles when the last byte is with the
+ * Sends a body to the client as fast as it reads, and ends our side. A chunk is with the kernel, whole, before the
+ * next is asked for: the body may reuse its memory. Settles when the last byte is with the
  * kernel, without waiting for the client's FIN: some clients close only after the reply.
- * @param onBroken called when the connection breaks, so that a body that waits for S3 can be given up
- * @throws DataBrokenError when the client resets, nothing moves for the time of a stall, or the signal aborts;
+ * @param onBroken called when the connection breaks, so that a body that waits for S3 can be given up; nothing is
+ * sent any more then
+ * @throws DataBrokenError when the client resets, takes nothing for the time of a stall, or the signal aborts;
  * what the body throws. The connection is then reset, so that the client sees the cut.
  */
 export async function send(
@@ -188,11 +190,10 @@ export async function send(
     for await (const chunk of body) {
       watch.check();
       options.onBytes(chunk.length);
-      if (!socket.write(chunk)) await watch.event('drain');
+      await watch.write(chunk);
     }
     watch.check();
-    socket.end();
-    if (!socket.writableFinished) await watch.event('finish');
+    await watch.end();
     watch.stop();
     finish(socket);
   } catch (error) {
@@ -214,13 +215,32 @@ function watchWriting(
   const fail = (kind: DataFailure, cause?: unknown) => {
     if (failure) return;
     failure = new DataBrokenError(kind, { cause });
+    // Before anybody reuses the memory that is being sent.
+    socket.resetAndDestroy();
     wake();
     onBroken(failure);
   };
   const onError = (cause: Error) => fail('reset', cause);
   const onClose = () => fail('reset');
   const onAbort = () => fail('aborted', signal.reason);
-  const timer = setTimeout(() => fail('stalled'), stall);
+  let waiting = false;
+  // Time that is spent waiting for S3 is not the client's.
+  const timer = setTimeout(() => waiting && fail('stalled'), stall);
+  const check = () => {
+    if (failure) throw failure;
+  };
+  /** Waits for the client until `done`; `wake` may be called in vain. */
+  const until = async (done: () => boolean) => {
+    timer.refresh();
+    waiting = true;
+    while (!done() && !failure)
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+    waiting = false;
+    check();
+  };
+  const onWritten = () => wake();
   socket.on('error', onError).on('close', onClose);
   signal.addEventListener('abort', onAbort);
   if (signal.aborted) onAbort();
@@ -229,18 +249,17 @@ function watchWriting(
 
   return {
     failure: () => failure,
-    /** Something moved: the stall begins anew. @throws DataBrokenError */
-    check(): void {
-      timer.refresh();
-      if (failure) throw failure;
+    /** @throws DataBrokenError */
+    check,
+    /** Settles when the bytes are with the kernel, mostly at once. @throws DataBrokenError */
+    async write(chunk: Buffer): Promise<void> {
+      socket.write(chunk, onWritten);
+      if (socket.writableLength > 0) await until(() => socket.writableLength === 0);
     },
-    async event(name: 'drain' | 'finish'): Promise<void> {
-      await new Promise<void>((resolve) => {
-        wake = resolve;
-        socket.once(name, resolve);
-        if (failure) resolve();
-      });
-      this.check();
+    /** Settles when our FIN is out. @throws DataBrokenError */
+    async end(): Promise<void> {
+      socket.end(onWritten);
+      await until(() => socket.writableFinished);
     },
     stop(): void {
       clearTimeout(timer);

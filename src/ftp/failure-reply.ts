@@ -34,6 +34,7 @@ const STORAGE: Readonly<Record<StorageFailure, { readonly told: Told; readonly b
   throttled: { told: [451, 'Storage is busy, try again.'] },
   unavailable: { told: [451, 'Storage is not available, try again.'] },
   damaged: { told: [451, 'Data was damaged on its way to storage, try again.'] },
+  'upload-broken': { told: [550, 'An upload over this file broke, send the whole file.'] },
   'upload-gone': { told: [451, 'Storage lost the upload, try again.'] },
   cancelled: { told: [426, 'Transfer aborted.'] },
 };
@@ -74,7 +75,8 @@ const STORAGE_FAILURES = Object.keys(STORAGE) as StorageFailure[];
 
 function storageReply({ failure }: StorageError, writes: boolean, begun: boolean): Reply {
   const row = STORAGE[failure];
-  const [code, text] = (begun && row.begun) || row.told;
+  // A download mixes no two versions; an upload may be tried again at once.
+  const [code, text] = (begun && !writes && row.begun) || row.told;
   return reply(writes && NAME.includes(failure) ? 553 : code, text);
 }
 

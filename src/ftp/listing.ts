@@ -3,6 +3,7 @@ import { formatTimeVal } from './time.ts';
 
 /** A file or a directory as a listing shows it. */
 export interface ListedEntry {
+  /** Fit for a line: without control characters. */
   readonly name: string;
   readonly type: 'file' | 'directory';
   /** Bytes; not looked at for directories. */
@@ -26,7 +27,7 @@ const DIRECTORY_HEAD = `drwxr-xr-x    2 ${OWNER.padEnd(8)} ${GROUP.padEnd(8)} `;
 /**
  * One line of `ls -l`, without its CRLF: the form that clients' parsers know, as no standard gives one (RFC 959
  * 4.1.3). UTC, since clients take a listing's times for UTC or measure the offset by MDTM. The name is last,
- * after one blank, and verbatim: see {@link isListable}.
+ * after one blank, and verbatim.
  */
 export function formatLs(entry: ListedEntry, now: Date): string {
   const { modified } = entry;
@@ -42,12 +43,6 @@ function timeOrYear(modified: Date, now: Date): string {
   const hours = modified.getUTCHours();
   const minutes = modified.getUTCMinutes();
   return `${hours < 10 ? '0' : ''}${hours}:${minutes < 10 ? '0' : ''}${minutes}`;
-}
-
-/** Whether a line of a listing can carry this name. `.` and `..` would be taken for the directory and its parent. */
-export function isListable(name: string): boolean {
-  if (name === '' || name === '.' || name === '..') return false;
-  return !name.includes('\n') && !name.includes('\r') && !name.includes('\0');
 }
 
 /** The facts that MLSD and MLST can give, in the order in which they give them (RFC 3659 section 7.5). */

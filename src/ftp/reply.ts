@@ -28,10 +28,9 @@ export class ReplyError extends Error {
 }
 
 /**
- * The bytes of a reply. A middle line that could be taken for the last one is indented (RFC 959 4.2; Python's
+ * The text of a reply. A middle line that could be taken for the last one is indented (RFC 959 4.2; Python's
  * ftplib takes any that begins with the code for it, unless a hyphen follows); control characters of file
- * names become `?`, so that no name can forge a reply; 0xFF cannot occur in UTF-8, hence
- * needs no Telnet escape.
+ * names become `?`, so that no name can forge a reply.
  */
 export function formatReply({ code, lines }: Reply): string {
   const [first = '', ...rest] = lines.map(harmless);

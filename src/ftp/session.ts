@@ -1,8 +1,7 @@
 import type { Socket } from 'node:net';
-import { cpus, loadavg } from 'node:os';
-import { setImmediate as ioSeen, setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../config.ts';
 import { StorageError } from '../fs/errors.ts';
+import { canonicalPath } from '../fs/names.ts';
 import type { Storage } from '../fs/storage.ts';
 import type { Authenticate } from '../identity/identity.ts';
 import type { Log } from '../ops/log.ts';
@@ -12,8 +11,10 @@ import { CommandQueue, type Next } from './command-queue.ts';
 import { COMMANDS } from './commands/table.ts';
 import { ControlChannel } from './control.ts';
 import type { TransferOptions } from './data.ts';
+import { type TextEncoding, textEncoding, UTF8 } from './encoding.ts';
 import { connectEndpoint, dropEndpoint } from './endpoint.ts';
 import { failureReply } from './failure-reply.ts';
+import { waitForGrace } from './grace.ts';
 import type { PassivePorts } from './passive-ports.ts';
 import { resolvePath } from './path.ts';
 import { formatReply, type Reply, ReplyError, reply, textLines } from './reply.ts';
@@ -33,17 +34,6 @@ export interface SessionContext {
 }
 
 const NO_LOGIN = 'Please log in with USER and PASS.';
-
-/** How often the grace is begun anew at the most. */
-const GRACE_ROUNDS = 10;
-
-/** The machine's, like the load average, whatever share of them this process may use. */
-const CORES = cpus().length;
-
-/** Whether processes wait for their turn on this machine (load average of a minute). */
-function isBusy(): boolean {
-  return (loadavg()[0] ?? 0) > 0.6 * CORES;
-}
 
 /** Commands a stranger may send. */
 const MOST_BEFORE_LOGIN = 50;
@@ -108,7 +98,12 @@ export class Session {
 
   /** The path that an argument names, seen from the current directory. @throws PathError */
   resolve(argument: string): string {
-    return resolvePath(this.state.cwd, argument);
+    return canonicalPath(resolvePath(this.state.cwd, argument));
+  }
+
+  /** Of arguments, replies and listings, as they stand. */
+  get encoding(): TextEncoding {
+    return this.state.utf8 ? UTF8 : textEncoding(this.config.encoding);
   }
 
   /** Who is logged in. @throws ReplyError 530 */
@@ -121,7 +116,7 @@ export class Session {
   send(answer: Reply): void {
     const text = formatReply(answer);
     if (this.#traced) this.log.info({ event: 'trace', reply: text.trimEnd() });
-    this.#control.write(text);
+    this.#control.write(this.encoding.encode(text));
     if (answer.close) this.#closing = true;
   }
 
@@ -147,7 +142,7 @@ export class Session {
    * @throws IncompleteUploadError
    */
   async judge(transfer: Transfer): Promise<void> {
-    await this.#grace();
+    await waitForGrace(this.config.times.grace, () => this.#commands.state !== 'open');
     const found = verdict({
       dataEnded: true,
       control: this.#commands.state,
@@ -156,22 +151,6 @@ export class Session {
       announced: this.config.allo === 'exact' ? transfer.announced : undefined,
     });
     if (found !== 'complete') throw new IncompleteUploadError(found);
-  }
-
-  /**
-   * A dying client closes both connections at once, yet the control connection's end may be seen a moment later:
-   * hence the grace. Where this process or the machine is busy, the client needs longer to finish dying (6 ms
-   * were measured beside two busy processes, 0.8 ms without), and the grace is begun anew.
-   */
-  async #grace(): Promise<void> {
-    const { grace } = this.config.times;
-    const start = performance.eventLoopUtilization();
-    for (let round = 0; round < GRACE_ROUNDS && this.#commands.state === 'open'; round++) {
-      await sleep(grace);
-      // The timer may be due before the sockets have been looked at.
-      await ioSeen();
-      if (performance.eventLoopUtilization(start).idle >= grace / 2 && !isBusy()) return;
-    }
   }
 
   /** QUIT is being answered: nothing more is read. */
@@ -224,17 +203,18 @@ export class Session {
     this.send(reply(421, 'Line too long, closing.'));
   }
 
-  async #handle(command: Command): Promise<void> {
-    const row = COMMANDS.get(command.verb);
-    this.#traceCommand(command, row);
+  async #handle({ verb, argument: bytes }: Command): Promise<void> {
+    const row = COMMANDS.get(verb);
+    const decoded = this.encoding.decode(bytes);
+    this.#traceCommand(verb, decoded, row);
     const { restart } = this.state;
     // Used up by the next transfer command, also by one that is refused (protocol reference 7.5).
     if (row?.transfer) this.state.restart = 0;
-    const refused = this.#check(command, row);
+    const refused = this.#check(decoded, row);
     if (refused || !row) return this.send(refused ?? reply(500, 'Unknown command.'));
     const asIs = row.argument === 'verbatim' || row.argument.endsWith('path');
-    const argument = (asIs ? command.argument : command.argument?.trim()) ?? '';
-    if (row.transfer) return this.#start(command.verb, row, argument, restart);
+    const argument = (asIs ? decoded : decoded?.trim()) ?? '';
+    if (row.transfer) return this.#start(verb, row, argument, restart);
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#busy = promise;
     let answer: Reply;
@@ -243,26 +223,27 @@ export class Session {
       answer = await row.run(this, argument);
     } catch (error) {
       failure = error;
-      answer = this.#failure(error, command.verb, row, false);
+      answer = this.#failure(error, verb, row, false);
     }
-    if (row.changes || failure instanceof StorageError)
-      this.#recordCommand(command.verb, argument, answer, failure);
+    if (row.changes || failure instanceof StorageError) this.#recordCommand(verb, argument, answer, failure);
     this.send(answer);
     this.#busy = undefined;
     resolve();
   }
 
   /** The rules of the table; undefined where they are kept. */
-  #check({ argument }: Command, row: Row | undefined): Reply | undefined {
+  #check(argument: string | undefined, row: Row | undefined): Reply | undefined {
     if (!this.state.login && ++this.#strangerCommands > MOST_BEFORE_LOGIN)
       return reply(421, 'Too many commands without login.');
     if (!row) return reply(500, 'Unknown command.');
     if (!this.state.login && !row.beforeLogin) return reply(530, NO_LOGIN);
     const isPath = row.argument === 'path' || row.argument === 'optional-path';
-    if (argument === undefined)
+    if (argument === undefined) {
+      const encoding = this.encoding.name.toUpperCase();
       return isPath
-        ? reply(row.writes ? 553 : 550, 'File name is not UTF-8.')
-        : reply(501, 'Argument is not UTF-8.');
+        ? reply(row.writes ? 553 : 550, `File name is not ${encoding}.`)
+        : reply(501, `Argument is not ${encoding}.`);
+    }
     const given = isPath ? argument : argument.trim();
     if (row.argument === 'none' && given !== '') return reply(501, 'No argument is allowed.');
     if ((row.argument === 'required' || row.argument === 'path') && given === '')
@@ -315,11 +296,11 @@ export class Session {
     this.log.info({ event: 'command', user, verb, argument, cwd: this.state.cwd, code, reason });
   }
 
-  #traceCommand({ verb, argument }: Command, row: Row | undefined): void {
+  #traceCommand(verb: string, argument: string | undefined, row: Row | undefined): void {
     if (!this.#traced) return;
     // A stranger may type a password anywhere.
     const masked = row?.secret || !row || (!this.state.login && verb !== 'USER');
-    const shown = argument === '' ? verb : `${verb} ${masked ? '***' : (argument ?? '(not UTF-8)')}`;
+    const shown = argument === '' ? verb : `${verb} ${masked ? '***' : (argument ?? '(not decodable)')}`;
     this.log.info({ event: 'trace', command: row ? shown : '(unknown command)' });
   }
 
@@ -355,5 +336,5 @@ export class Session {
 }
 
 function isForeign(next: Next): boolean {
-  return typeof next === 'object' && FOREIGN.test(`${next.verb} ${next.argument ?? ''}`);
+  return typeof next === 'object' && FOREIGN.test(`${next.verb} ${next.argument.toString('latin1')}`);
 }

@@ -26,6 +26,8 @@ export interface SessionState {
   announced: number | undefined;
   renameSource: RenameSource | undefined;
   facts: ReadonlySet<MlstFact>;
+  /** The client asked for it by OPTS, whatever is configured. */
+  utf8: boolean;
   client: string | undefined;
 }
 
@@ -42,6 +44,7 @@ export function initialState(): SessionState {
     announced: undefined,
     renameSource: undefined,
     facts: new Set(DEFAULT_FACTS),
+    utf8: false,
     client: undefined,
   };
 }

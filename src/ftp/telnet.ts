@@ -24,6 +24,12 @@ function commandLength(command = 0): number {
   return command >= 0xf0 ? 1 : 0;
 }
 
+/** The bytes of a reply as the control connection carries them: each 0xFF doubled (RFC 854). */
+export function escapeTelnet(reply: Buffer): Buffer {
+  if (!reply.includes(IAC)) return reply;
+  return Buffer.from(Array.from(reply).flatMap((byte) => (byte === IAC ? [IAC, IAC] : [byte])));
+}
+
 function dropHighHead(line: Buffer): Buffer {
   const start = line.findIndex((byte) => byte < 0x80);
   return line.subarray(start < 0 ? line.length : start);

@@ -1,6 +1,6 @@
 import { expect, inject, test } from 'vitest';
 import { faultProxyForTest } from '../support/fault-proxy.ts';
-import { startFerry } from '../support/ferry.ts';
+import { type Ferry, startFerry } from '../support/ferry.ts';
 import { dropFiles, getObject, keysOf, putObject } from '../support/objects.ts';
 import type { RawClient } from '../support/raw-client.ts';
 
@@ -105,3 +105,52 @@ test('a file whose source cannot be deleted is told as a failure, and the source
   expect(await rename(client, 'from/f00', 'moved')).toBe(550);
   expect(await getObject(set.ferry, 'from/f00')).toBe('body of from/f00');
 });
+
+/** The faults of a store, and what a client is told where they stay. */
+const LASTING = [
+  ['500', { answer: 500 }, 451],
+  ['503', { answer: 503 }, 451],
+  ['403', { answer: 403 }, 550],
+  ['a reset before', { reset: 'before' }, 451],
+  ['a reset after', { reset: 'after' }, 451],
+  ['a lost answer', { lose: true }, 451],
+] as const;
+
+/** What clients see of the bucket. */
+async function seen(ferry: Ferry): Promise<string[]> {
+  return (await keysOf(ferry)).filter((key) => !key.startsWith('.ferry/'));
+}
+
+const MOVED = SOURCE.map((key) => key.replace('from', 'to'));
+
+const FILE_REQUESTS = ['HeadObject', 'ListObjectsV2', 'CopyObject', 'DeleteObject'];
+
+test.for(FILE_REQUESTS.flatMap((operation) => LASTING.map((fault) => [operation, ...fault] as const)))(
+  'a file whose %s meets %s to the end is told so, and source or target is whole',
+  async ([operation, , fault, code]) => {
+    await using set = await filled();
+    using client = await set.ferry.login();
+    const rule = set.proxy.fault(operation, fault);
+    const { code: found } = await client.command('RNFR from/f00');
+    const told = found === 350 ? (await client.command('RNTO moved')).code : found;
+    expect(rule.hits).toBeGreaterThan(0);
+    rule.remove();
+    const keys = await seen(set.ferry);
+    // Only a deletion whose answer was lost can have been done.
+    if (keys.includes('from/f00')) expect(told).toBe(code);
+    else expect([operation, await getObject(set.ferry, 'moved')]).toEqual(['DeleteObject', 'body of from/f00']);
+    if (keys.includes('moved')) expect(await getObject(set.ferry, 'moved')).toBe('body of from/f00');
+  },
+);
+
+test.for(FILE_REQUESTS.flatMap((operation) => LASTING.slice(0, 2).concat(LASTING.slice(3) as never).map((fault) => [operation, ...fault] as const)))(
+  'a file whose %s meets %s once is renamed all the same',
+  async ([operation, , fault]) => {
+    await using set = await filled();
+    using client = await set.ferry.login();
+    const rule = set.proxy.fault(operation, fault, { times: 1 });
+    expect(await rename(client, 'from/f00', 'moved')).toBe(250);
+    expect(rule.hits).toBe(1);
+    expect(await seen(set.ferry)).toEqual([...SOURCE.filter((key) => key !== 'from/f00'), 'moved']);
+  },
+);

@@ -3,7 +3,10 @@ import { GetObjectCommand, HeadObjectCommand } from '@aws-sdk/client-s3';
 import { expect, inject, onTestFinished, test } from 'vitest';
 import { MemoryPool } from '../../src/fs/memory-pool.ts';
 import { openObjectStore } from '../../src/fs/s3.ts';
-import { type ByteSource, PART_SIZE, type UploadOptions, upload } from '../../src/fs/upload.ts';
+import type { ByteSource } from '../../src/fs/part-filler.ts';
+import { Ledger } from '../../src/fs/ledger.ts';
+import { USUAL_PART as PART_SIZE } from '../../src/fs/part-size.ts';
+import { type UploadOptions, upload } from '../../src/fs/upload.ts';
 import { type FaultProxy, faultProxyForTest } from '../support/fault-proxy.ts';
 import { type Ferry, startFerry } from '../support/ferry.ts';
 import { keysOf, putObject } from '../support/objects.ts';
@@ -22,13 +25,24 @@ async function setUp(memory = 64 * MIB) {
     requests: 64,
   });
   onTestFinished(() => store.close());
-  const pool = new MemoryPool(memory, 2 * PART_SIZE);
+  const pool = new MemoryPool(memory);
+  const ledger = new Ledger({
+    store,
+    place: { bucket: ferry.bucket, prefix: '.ferry/uploads/' },
+    keep: 0,
+    onError: (error) => {
+      throw error;
+    },
+  });
   const put = (source: ByteSource, options: Partial<UploadOptions> = {}) =>
     upload(source, {
       store,
       pool,
       to: { bucket: ferry.bucket, key: 'a' },
-      ifAbsent: false,
+      ledger,
+      user: undefined,
+      condition: {},
+      attributes: {},
       signal: new AbortController().signal,
       permit: Promise.resolve(),
       onCommit: () => {},
@@ -85,7 +99,8 @@ test.for([
   if (parts > 0) expect(ETag).toMatch(new RegExp(`-${parts}"$`));
   else expect(ETag).toBe(`"${createHash('md5').update(body).digest('hex')}"`);
   const { PutObject = 0, UploadPart = 0, CompleteMultipartUpload = 0 } = set.proxy.counts();
-  expect([PutObject, UploadPart, CompleteMultipartUpload]).toEqual(parts > 0 ? [0, parts, 1] : [1, 0, 0]);
+  // The PutObject beside parts is the ledger's entry.
+  expect([PutObject, UploadPart, CompleteMultipartUpload]).toEqual(parts > 0 ? [1, parts, 1] : [1, 0, 0]);
   expect(set.pool.used).toBe(0);
 });
 
@@ -197,7 +212,7 @@ test.for([10, 2 * PART_SIZE])(
   async (size) => {
     await using set = await setUp();
     await putObject(set.ferry, 'a', 'before');
-    await expect(set.put(sourceOf(Buffer.alloc(size), MIB), { ifAbsent: true })).rejects.toMatchObject({
+    await expect(set.put(sourceOf(Buffer.alloc(size), MIB), { condition: { ifAbsent: true } })).rejects.toMatchObject({
       failure: 'exists',
     });
     const { ContentLength } = await set.ferry.s3.send(

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { ByteSource } from '../../src/fs/upload.ts';
+import type { ByteSource } from '../../src/fs/part-filler.ts';
 import { fromNetwork, toNetwork } from '../../src/ftp/ascii.ts';
 import { convertingBody, convertingSource } from '../../src/ftp/commands/conversion.ts';
 

@@ -238,3 +238,40 @@ test('a body that throws is a reset for the client, never an end', async () => {
   await expect(send(accepted, failing(), optionsOf())).rejects.toBe(failure);
   await expect(got).rejects.toMatchObject({ code: 'ECONNRESET' });
 });
+
+test('a chunk is with the kernel before the next is asked for, so that its memory may be reused', async () => {
+  const { client, accepted } = await connection();
+  const memory = Buffer.alloc(MIB);
+  async function* reusing() {
+    for (let index = 0; index < 20; index++) yield memory.fill(index);
+  }
+  const got = buffer(client);
+  await send(accepted, reusing(), optionsOf());
+  const whole = await got;
+  expect(whole).toHaveLength(20 * MIB);
+  expect(whole.every((byte, index) => byte === Math.floor(index / MIB))).toBe(true);
+});
+
+test('a connection that stalls is cut before its body is told, which then may reuse the memory', async () => {
+  const { client, accepted } = await connection();
+  client.pause();
+  let cut: boolean | undefined;
+  const sending = send(accepted, portions(1000, 100_000), optionsOf({ stall: 60 }), () => {
+    cut = accepted.destroyed;
+  });
+  await expect(sending).rejects.toEqual(brokenBy('stalled'));
+  expect(cut).toBe(true);
+});
+
+test('time that a body spends waiting for S3 is not the stall of the client', async () => {
+  const { client, accepted } = await connection();
+  async function* late() {
+    yield Buffer.alloc(1000);
+    const started = performance.now();
+    await expect.poll(() => performance.now() - started).toBeGreaterThan(120);
+    yield Buffer.alloc(1000);
+  }
+  const got = buffer(client);
+  await send(accepted, late(), optionsOf({ stall: 50 }));
+  expect(await got).toHaveLength(2000);
+});

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { GetObjectCommand, HeadObjectCommand } from '@aws-sdk/client-s3';
 import { expect } from 'vitest';
-import { PART_SIZE } from '../../src/fs/upload.ts';
+import { USUAL_PART as PART_SIZE } from '../../src/fs/part-size.ts';
 import type { Ferry } from './ferry.ts';
 import { putObject } from './objects.ts';
 import type { RawClient } from './raw-client.ts';

@@ -38,6 +38,12 @@ export interface Fault {
   readonly lose?: boolean;
   /** So many bytes of the answer's body are passed, then the connection is reset. */
   readonly cut?: number;
+  /** So many bytes of the answer's body are passed, then nothing, until `release()`. */
+  readonly stall?: number;
+  /** This byte of the answer's body is changed. */
+  readonly spoil?: number;
+  /** Bytes of the answer's body that are passed in a second. */
+  readonly pace?: number;
 }
 
 /** Which requests a fault meets: an operation, or a predicate on anything of it. */
@@ -124,7 +130,7 @@ export async function startFaultProxy(upstream: string): Promise<FaultProxy> {
       await rule?.released;
     }
     if (fault.lose || fault.reset) return reset();
-    await passBack(answer, response, recorded, fault.cut);
+    await passBack(answer, response, recorded, { fault, released: rule?.released });
   }
 
   const server = createServer({ noDelay: true, keepAliveTimeout: 60_000 }, (incoming, response) => {
@@ -209,20 +215,33 @@ async function refuse(incoming: IncomingMessage, response: ServerResponse, statu
   response.end(incoming.method === 'HEAD' ? undefined : body);
 }
 
+interface Passing {
+  readonly fault: Fault;
+  readonly released: Promise<void> | undefined;
+}
+
 async function passBack(
   answer: IncomingMessage,
   response: ServerResponse,
   recorded: Recorded,
-  most = Number.POSITIVE_INFINITY,
+  { fault: { cut: most = Number.POSITIVE_INFINITY, stall, spoil, pace }, released }: Passing,
 ): Promise<void> {
   response.sendDate = false;
   response.writeHead(answer.statusCode ?? 502, answer.rawHeaders).flushHeaders();
+  const started = performance.now();
   async function* counted() {
     for await (const chunk of answer as AsyncIterable<Buffer>) {
       const portion = chunk.subarray(0, most - recorded.received);
+      const at = (spoil ?? -1) - recorded.received;
+      if (at >= 0 && at < portion.length) portion[at] = (portion[at] ?? 0) ^ 1;
       recorded.received += portion.length;
+      if (pace !== undefined) {
+        const early = (recorded.received / pace) * 1000 - (performance.now() - started);
+        if (early > 1) await sleep(early);
+      }
       yield portion;
       if (recorded.received >= most) throw new Error('cut');
+      if (recorded.received >= (stall ?? Number.POSITIVE_INFINITY)) await released;
     }
   }
   await pipeline(counted, response);

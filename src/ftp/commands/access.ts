@@ -29,7 +29,7 @@ async function pass(session: Session, password: string): Promise<Reply> {
     session.log.info({ event: 'login', outcome: 'refused', address });
     return last ? reply(421, 'Too many failed logins.') : reply(530, 'Login incorrect.');
   }
-  session.loggedIn({ identity, filesystem: new Filesystem(context.storage, identity) });
+  session.loggedIn({ identity, filesystem: new Filesystem(context.storage, identity, address) });
   session.log.info({ event: 'login', outcome: 'accepted', user: identity.user });
   // By old custom a dash before the password asks for a short answer.
   const lines = password.startsWith('-') ? ['Logged in.'] : textLines(config.welcome);

@@ -1,4 +1,4 @@
-import type { ByteSource } from '../../fs/upload.ts';
+import type { ByteSource } from '../../fs/part-filler.ts';
 import type { LineEndConverter } from '../ascii.ts';
 
 /** A body with its line ends converted on the way to the client. */

@@ -56,8 +56,7 @@ async function rnto(session: Session, argument: string): Promise<Reply> {
 async function size(session: Session, argument: string): Promise<Reply> {
   if (session.state.type === 'A' && session.config.ascii === 'convert')
     throw new ReplyError(550, 'SIZE needs TYPE I.');
-  const file = await session.login.filesystem.file(session.resolve(argument));
-  return reply(213, String(file.size));
+  return reply(213, String(await session.login.filesystem.size(session.resolve(argument))));
 }
 
 /** Also takes the form that sets a time, which by default is refused: the time shown is the upload's. */

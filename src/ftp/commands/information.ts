@@ -10,10 +10,7 @@ function opts(session: Session, argument: string): Reply {
   switch (command.toUpperCase()) {
     case 'UTF8':
     case 'UTF-8':
-      // Names are UTF-8 always; a client that asks for anything else must hear so (RFC 2640).
-      return /^(ON|NLST)?$/i.test(rest.trim())
-        ? reply(200, 'UTF-8 is on.')
-        : reply(501, 'UTF-8 is always on.');
+      return optsUtf8(session, rest.trim());
     case 'MLST': {
       const facts = parseMlstOptions(rest);
       session.state.facts = new Set(facts);
@@ -22,6 +19,18 @@ function opts(session: Session, argument: string): Reply {
     default:
       return reply(501, 'No such option.');
   }
+}
+
+/** What a client asks for beside what is configured; one that asks in vain must hear so (RFC 2640). */
+function optsUtf8(session: Session, argument: string): Reply {
+  const on = /^(ON|NLST)?$/i.test(argument);
+  if (!on && session.config.encoding === 'utf-8') return reply(501, 'UTF-8 is always on.');
+  if (!on && !/^OFF$/i.test(argument)) return reply(501, 'Syntax: OPTS UTF8 ON or OFF');
+  session.state.utf8 = on;
+  return reply(
+    200,
+    on ? 'UTF-8 is on.' : `UTF-8 is off, names are ${session.config.encoding.toUpperCase()}.`,
+  );
 }
 
 /** RFC 7151. There is one host here, whatever it is called; an address must be the one that was called. */

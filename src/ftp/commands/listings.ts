@@ -1,11 +1,11 @@
 import type { Entry } from '../../fs/listing.ts';
+import { keyBeginning } from '../../fs/names.ts';
 import type { Rows } from '../command.ts';
 import { send } from '../data.ts';
 import {
   featMlst,
   formatFacts,
   formatLs,
-  isListable,
   type ListedEntry,
   parseListArgument,
   permFact,
@@ -46,58 +46,70 @@ async function find(session: Session, argument: string, signal?: AbortSignal): P
 
 async function findMatches(session: Session, pattern: Pattern, signal?: AbortSignal): Promise<Found> {
   const directory = session.resolve(pattern.directory || '.');
-  const { file, batches } = await session.login.filesystem.list(directory, pattern.prefix, signal);
+  const { filesystem } = session.login;
+  const { file, batches } = await filesystem.list(directory, keyBeginning(pattern.prefix), signal);
   async function* matching() {
     for await (const batch of batches) yield batch.filter(({ name }) => pattern.matches(name));
   }
   return { file: false, batches: file ? [] : matching(), before: pattern.directory };
 }
 
-/** A listing's bytes, a portion for each page. */
-async function* encode(batches: Batches, line: (entry: ListedEntry) => string): AsyncGenerator<Buffer> {
-  for await (const batch of batches) {
-    const lines = batch.filter(({ name }) => isListable(name)).map((entry) => `${line(entry)}\r\n`);
-    if (lines.length > 0) yield Buffer.from(lines.join(''));
-  }
+/** What a listing is made of: its batches, and how an entry's line is written, without its CRLF. */
+interface Lines {
+  readonly batches: Batches;
+  readonly line: (entry: ListedEntry) => string;
 }
 
-async function transmit(session: Session, transfer: Transfer, body: AsyncIterable<Buffer>): Promise<Reply> {
+/**
+ * Sends a listing, a portion for each page. Whatever is asked of S3 is given up at once when the data connection
+ * breaks.
+ * @param find finds what to list, before the 150
+ */
+async function transmit(
+  session: Session,
+  transfer: Transfer,
+  find: (signal: AbortSignal) => Promise<Lines>,
+): Promise<Reply> {
+  const broken = new AbortController();
+  const { batches, line } = await find(AbortSignal.any([transfer.signal, broken.signal]));
+  const { encoding } = session;
+  async function* portions(): AsyncGenerator<Buffer> {
+    for await (const batch of batches) {
+      let text = '';
+      for (const entry of batch) text += `${line(entry)}\r\n`;
+      if (text !== '') yield encoding.encode(text);
+    }
+  }
   const socket = await session.openData(transfer, 'Here comes the listing.');
-  await send(socket, body, session.transferOptions(transfer));
+  await send(socket, portions(), session.transferOptions(transfer), () => broken.abort());
   return reply(226, 'Listing sent.');
 }
 
-async function list(session: Session, argument: string, transfer: Transfer): Promise<Reply> {
-  const { batches } = await find(session, argument, transfer.signal);
-  const now = new Date();
-  return transmit(
-    session,
-    transfer,
-    encode(batches, (entry) => formatLs(entry, now)),
-  );
+function list(session: Session, argument: string, transfer: Transfer): Promise<Reply> {
+  return transmit(session, transfer, async (signal) => {
+    const { batches } = await find(session, argument, signal);
+    const now = new Date();
+    return { batches, line: (entry) => formatLs(entry, now) };
+  });
 }
 
-async function nlst(session: Session, argument: string, transfer: Transfer): Promise<Reply> {
-  const { batches, before } = await find(session, argument, transfer.signal);
-  return transmit(
-    session,
-    transfer,
-    encode(batches, ({ name }) => before + name),
-  );
+function nlst(session: Session, argument: string, transfer: Transfer): Promise<Reply> {
+  return transmit(session, transfer, async (signal) => {
+    const { batches, before } = await find(session, argument, signal);
+    return { batches, line: ({ name }) => before + name };
+  });
 }
 
 /** No patterns and no options, whatever the name looks like (RFC 3659 7.1). */
-async function mlsd(session: Session, argument: string, transfer: Transfer): Promise<Reply> {
-  const path = argument === '' ? session.state.cwd : session.resolve(argument);
-  transfer.path = path;
-  const { file, batches } = await session.login.filesystem.list(path, '', transfer.signal);
-  if (file) throw new ReplyError(501, 'Not a directory.');
-  const facts = factsOf(session, path);
-  return transmit(
-    session,
-    transfer,
-    encode(batches, (entry) => `${facts(entry)} ${entry.name}`),
-  );
+function mlsd(session: Session, argument: string, transfer: Transfer): Promise<Reply> {
+  return transmit(session, transfer, async (signal) => {
+    const path = argument === '' ? session.state.cwd : session.resolve(argument);
+    transfer.path = path;
+    const { file, batches } = await session.login.filesystem.list(path, '', signal);
+    if (file) throw new ReplyError(501, 'Not a directory.');
+    const facts = factsOf(session, path);
+    return { batches, line: (entry) => `${facts(entry)} ${entry.name}` };
+  });
 }
 
 async function mlst(session: Session, argument: string): Promise<Reply> {
@@ -138,7 +150,7 @@ async function stat(session: Session, argument: string): Promise<Reply> {
   const now = new Date();
   const lines: string[] = [];
   for await (const batch of batches) {
-    lines.push(...batch.filter(({ name }) => isListable(name)).map((entry) => formatLs(entry, now)));
+    lines.push(...batch.map((entry) => formatLs(entry, now)));
     if (lines.length > MOST_STAT_LINES) throw new ReplyError(552, 'Too many entries for STAT, use LIST.');
   }
   return multiline(file ? 213 : 212, 'Status follows:', lines, 'End of status.');

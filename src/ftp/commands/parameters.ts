@@ -1,5 +1,5 @@
 import { isIPv4 } from 'node:net';
-import { LARGEST_UPLOAD } from '../../fs/upload.ts';
+import { largestUpload } from '../../fs/part-size.ts';
 import { parseEprt, parsePort } from '../active.ts';
 import { sameAddress } from '../address.ts';
 import type { Rows } from '../command.ts';
@@ -88,10 +88,11 @@ function only(name: string, value: string, others: RegExp) {
   };
 }
 
-function allo({ state }: Session, argument: string): Reply {
+function allo({ state, config }: Session, argument: string): Reply {
   const [, digits] = /^(\d{1,19})( R \d{1,19})?$/i.exec(argument) ?? [];
   if (digits === undefined) return reply(501, 'Syntax: ALLO <bytes> [R <record size>]');
-  if (Number(digits) > LARGEST_UPLOAD) return reply(552, `Files have at most ${LARGEST_UPLOAD} bytes here.`);
+  const most = largestUpload(config.memory);
+  if (Number(digits) > most) return reply(552, `Files have at most ${most} bytes here.`);
   state.announced = Number(digits);
   return reply(200, 'Noted.');
 }

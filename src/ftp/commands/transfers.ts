@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { isFailure } from '../../fs/errors.ts';
-import type { ByteSource } from '../../fs/upload.ts';
+import type { ByteSource } from '../../fs/part-filler.ts';
+import type { WriteMode, WritePlan } from '../../fs/write.ts';
 import { fromNetwork, toNetwork } from '../ascii.ts';
 import type { Rows } from '../command.ts';
 import { finish, send, UploadBody } from '../data.ts';
@@ -32,24 +33,21 @@ async function retr(session: Session, argument: string, transfer: Transfer): Pro
   return reply(226, 'Transfer complete.');
 }
 
-/** Receives one file into place; settles when S3 has acknowledged it whole. */
-async function receive(
-  session: Session,
-  path: string,
-  transfer: Transfer,
-  create: boolean,
-  mark: string,
-): Promise<void> {
+/**
+ * Receives one file as planned; settles when S3 has acknowledged it whole.
+ * @param mark text of the 150
+ */
+async function receive(session: Session, plan: WritePlan, transfer: Transfer, mark: string): Promise<void> {
   const { filesystem } = session.login;
-  transfer.path = path;
-  filesystem.checkWrite(path);
+  const { signal, announced } = transfer;
   const body = new UploadBody(await session.openData(transfer, mark), session.transferOptions(transfer));
   try {
     const converts = session.state.type === 'A' && session.config.ascii === 'convert';
     const source = converts ? convertingSource(body, fromNetwork()) : body;
-    const { signal } = transfer;
     const onCommit = () => transfer.commit();
-    await filesystem.write(path, judged(session, transfer, source), { create, signal, onCommit });
+    // What is announced is the whole file, or what is still to come of it: clients do the one or the other.
+    const whole = announced === undefined ? undefined : plan.offset + announced;
+    await filesystem.write(plan, judged(session, transfer, source), { announced: whole, signal, onCommit });
     finish(body.socket);
   } catch (error) {
     body.socket.destroy();
@@ -69,21 +67,39 @@ function judged(session: Session, transfer: Transfer, source: ByteSource): ByteS
   };
 }
 
-async function stor(session: Session, argument: string, transfer: Transfer): Promise<Reply> {
-  if (transfer.offset > 0) throw new ReplyError(504, 'REST before STOR is not supported yet.');
-  const path = session.resolve(argument);
-  await receive(session, path, transfer, false, `Ready to receive ${baseName(path)}.`);
-  return reply(226, 'Transfer complete.');
+/** Plans what an upload does to the name, before its 150. */
+async function plan(session: Session, path: string, transfer: Transfer, mode: WriteMode): Promise<WritePlan> {
+  transfer.path = path;
+  const planned = await session.login.filesystem.planWrite(path, mode);
+  transfer.path = planned.place.path;
+  return planned;
 }
 
-/** Creates, for now: a file that exists is not appended to yet. */
-async function appe(session: Session, argument: string, transfer: Transfer): Promise<Reply> {
-  if (transfer.offset > 0) throw new ReplyError(504, 'REST before APPE is not supported yet.');
+async function stor(session: Session, argument: string, transfer: Transfer): Promise<Reply> {
   const path = session.resolve(argument);
-  session.login.filesystem.checkWrite(path);
-  if (await session.login.filesystem.fileExists(path))
-    throw new ReplyError(504, 'Appending to an existing file is not supported yet.');
-  await receive(session, path, transfer, true, `Ready to receive ${baseName(path)}.`);
+  const { offset } = transfer;
+  const mode: WriteMode = offset > 0 ? { kind: 'restart', offset } : { kind: 'replace' };
+  const planned = await plan(session, path, transfer, mode);
+  const stored = baseName(planned.place.path);
+  if (planned.place.path === path) {
+    const from = offset > 0 ? ` from byte ${offset} on` : '';
+    await receive(session, planned, transfer, `Ready to receive ${stored}${from}.`);
+    return reply(226, 'Transfer complete.');
+  }
+  // The name was taken, and another one was found: told in the form of STOU.
+  await receive(session, planned, transfer, `FILE: ${stored}`);
+  return reply(226, `Transfer complete (unique file name: ${stored}).`);
+}
+
+/** With REST only where that is the end of the file: anything else would be no appending. */
+async function appe(session: Session, argument: string, transfer: Transfer): Promise<Reply> {
+  const path = session.resolve(argument);
+  const { offset } = transfer;
+  const planned = await plan(session, path, transfer, { kind: 'append' });
+  if (offset > 0 && offset !== planned.offset)
+    throw new ReplyError(554, `The file has ${planned.offset} bytes.`);
+  const from = planned.offset > 0 ? ` from byte ${planned.offset} on` : '';
+  await receive(session, planned, transfer, `Ready to receive ${baseName(path)}${from}.`);
   return reply(226, 'Transfer complete.');
 }
 
@@ -92,7 +108,8 @@ async function stou(session: Session, argument: string, transfer: Transfer): Pro
   const [, stem, extension] = /^(.*?)(\.[^./]*)?$/s.exec(argument.trim() || 'file') ?? [];
   // As RETR in the same directory would find it.
   const name = `${stem}.${randomBytes(6).toString('hex')}${extension ?? ''}`;
-  await receive(session, session.resolve(name), transfer, true, `FILE: ${name}`);
+  const planned = await plan(session, session.resolve(name), transfer, { kind: 'create' });
+  await receive(session, planned, transfer, `FILE: ${name}`);
   return reply(226, `Transfer complete (unique file name: ${name}).`);
 }
 

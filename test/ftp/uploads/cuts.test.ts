@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { PART_SIZE } from '../../../src/fs/upload.ts';
+import { USUAL_PART as PART_SIZE } from '../../../src/fs/part-size.ts';
 import {
   atEveryPoint,
   expectUntouched,
@@ -113,7 +113,7 @@ test('an upload that is told apart from a complete one by ALLO is refused where 
     expect(await client.command(`STOR ${name}`)).toMatchObject({ code: 150 });
     data.end(Buffer.alloc(sent));
     expect((await client.reply()).code, name).toBe(code);
-    expect((await client.command(`SIZE ${name}`)).code).toBe(code === 226 ? 213 : 550);
+    expect((await client.command(`MLST ${name}`)).code).toBe(code === 226 ? 250 : 550);
   }
   // An announcement is for one upload.
   expect((await client.upload('STOR unannounced', 'x'))[1]).toMatchObject({ code: 226 });

@@ -1,0 +1,341 @@
+import { hash, randomUUID } from 'node:crypto';
+import { text } from 'node:stream/consumers';
+import { crc32 } from 'node:zlib';
+import { isFailure, StorageError } from './errors.ts';
+import type { Location, ObjectStore } from './s3.ts';
+import type { MultipartUpload } from './s3-multipart.ts';
+
+/** What S3 keeps of no multipart upload: who sent it, and how it stands. */
+export interface LedgerRecord extends MultipartUpload {
+  /** `live`: somebody sends; `parked`: broken, to be resumed; `broken`: an overwrite that broke, without parts. */
+  readonly state: 'live' | 'parked' | 'broken';
+  readonly user: string;
+  /** The mark that the object will bear. */
+  readonly nonce: string;
+  /** Who holds it: another value means that somebody else has claimed it. */
+  readonly holder: string;
+}
+
+export interface LedgerEntry {
+  readonly name: string;
+  readonly etag: string;
+  readonly modified: Date;
+  readonly record: LedgerRecord;
+}
+
+/** The right to go on with an upload, for as long as nobody else claims it. */
+export interface Claim {
+  /** Somebody else goes on with the upload: nothing of it may be touched. */
+  readonly lost: boolean;
+  /** Notes that the upload broke and can be resumed. @throws StorageError conflict if it was lost */
+  park(): Promise<void>;
+  /** Strikes it from the ledger. @throws StorageError conflict if it was lost: then nothing may be touched */
+  remove(): Promise<void>;
+  /** Whoever takes over in this process need not wait any longer. */
+  end(): void;
+}
+
+export interface LedgerOptions {
+  readonly store: ObjectStore;
+  /** Bucket and key prefix of the ledger. */
+  readonly place: { readonly bucket: string; readonly prefix: string };
+  /** Milliseconds for which a broken upload can be resumed; 0: not at all. */
+  readonly keep: number;
+  /** Told of what went wrong beside any upload. */
+  readonly onError: (error: unknown) => void;
+  /** Milliseconds since 1970; the machine's clock unless given. */
+  readonly now?: () => number;
+}
+
+interface Held {
+  readonly lose: () => void;
+  readonly beat: () => Promise<void>;
+  readonly ended: Promise<void>;
+}
+
+/** A live entry is touched this often; a claim that was lost to another process is noticed as late as that. */
+const BEAT = 60_000;
+
+/** An entry that nobody has touched for so long belongs to a process that has died. */
+const DEAD = 15 * BEAT;
+
+/** How often what has expired is looked for. */
+const SWEEP = 10 * BEAT;
+
+/** How old the index may be where a file is looked for in vain. */
+const FRESH = 10_000;
+
+/** How long a session that lost its upload to another one of this process may take to let go. */
+const LET_GO = 5000;
+
+/**
+ * One small object for each multipart upload, so that any process can resume what another one left, that the
+ * user who sent it is told apart from others, and that nothing is aborted which is not Ferry's own. Names begin
+ * with hashes of key and user: an index of them costs one LIST, and small uploads nothing.
+ */
+export class Ledger {
+  readonly #options: LedgerOptions;
+  readonly #now: () => number;
+  /** Names of the entries, and when they were last written. */
+  #index = new Map<string, Date>();
+  #indexed = 0;
+  #refreshing: Promise<void> | undefined;
+  readonly #held = new Map<string, Held>();
+  readonly #timers: NodeJS.Timeout[] = [];
+
+  constructor(options: LedgerOptions) {
+    this.#options = options;
+    this.#now = options.now ?? Date.now;
+  }
+
+  /** Whether broken uploads can be resumed. */
+  get keeps(): boolean {
+    return this.#options.keep > 0;
+  }
+
+  /** Reads the index, and begins to look after the entries; never rejects. */
+  async start(): Promise<void> {
+    const { onError } = this.#options;
+    this.#timers.push(
+      setInterval(() => void Promise.all([...this.#held.values()].map(({ beat }) => beat())), BEAT).unref(),
+      setInterval(() => void this.#refresh().then(() => this.sweep(), onError), SWEEP).unref(),
+    );
+    await this.#refresh().then(() => this.sweep(), onError);
+  }
+
+  close(): void {
+    for (const timer of this.#timers) clearInterval(timer);
+  }
+
+  /**
+   * What this user left under the key.
+   * @param fresh asks S3 in any case: where an answer out of date would do harm
+   */
+  async entries(at: Location, user: string, fresh: boolean): Promise<LedgerEntry[]> {
+    if (!this.keeps) return [];
+    const prefix = prefixOf(at, user);
+    await (fresh ? this.#refresh(prefix) : this.#refreshIfStale());
+    return this.#read(this.#namesOf(prefix));
+  }
+
+  /** Remembers that an upload of this user over an object broke. */
+  async markBroken(at: Location, user: string): Promise<void> {
+    if (!this.keeps) return;
+    const record = { ...at, state: 'broken', user, uploadId: '', nonce: '', holder: '' } as const;
+    await this.#write(`${prefixOf(at, user)}broken`, record, undefined);
+  }
+
+  /** Enters an upload. @param onLost called when somebody else goes on with it */
+  async open(upload: MultipartUpload, user: string, nonce: string, onLost: () => void): Promise<Claim> {
+    const name = prefixOf(upload, user) + randomUUID().slice(0, 18);
+    const record = { ...upload, state: 'live', user, nonce, holder: randomUUID() } as const;
+    const etag = await this.#write(name, record, undefined);
+    return this.#hold(name, record, etag, onLost);
+  }
+
+  /** Takes an upload over from whoever has it. @throws StorageError conflict if somebody else was faster */
+  async claim(entry: LedgerEntry, onLost: () => void): Promise<Claim> {
+    const record = { ...entry.record, state: 'live', holder: randomUUID() } as const;
+    const etag = await this.#write(entry.name, record, entry.etag);
+    const before = this.#held.get(entry.name);
+    before?.lose();
+    await Promise.race([before?.ended, new Promise((done) => setTimeout(done, LET_GO).unref())]);
+    return this.#hold(entry.name, record, etag, onLost);
+  }
+
+  /** Whether the index knows of anything under the key: what a commit makes void, or a new upload discards. */
+  has(at: Location, user?: string): boolean {
+    return this.#namesOf(user === undefined ? keyHash(at) : prefixOf(at, user)).length > 0;
+  }
+
+  /**
+   * Discards what is parked under the key, and marks of broken overwrites.
+   * @param user only what this user left
+   */
+  async discard(at: Location, user?: string): Promise<void> {
+    const names = this.#namesOf(user === undefined ? keyHash(at) : prefixOf(at, user));
+    for (const entry of await this.#read(names)) {
+      const dead = this.#now() - entry.modified.getTime() > 3 * BEAT;
+      if (entry.record.state !== 'live' || (dead && !this.#held.has(entry.name))) await this.#discard(entry);
+    }
+  }
+
+  /** Discards what nobody has touched for too long. Live uploads are touched all the time. */
+  async sweep(): Promise<void> {
+    const before = this.#now() - Math.max(this.#options.keep, DEAD);
+    const old = [...this.#index].filter(([name, at]) => at.getTime() < before && !this.#held.has(name));
+    for (const entry of await this.#read(old.map(([name]) => name))) await this.#discard(entry);
+  }
+
+  /** The entry goes last: as long as it is there, the upload can be found. */
+  async #discard(entry: LedgerEntry): Promise<void> {
+    const { store } = this.#options;
+    try {
+      const claim = await this.claim(entry, () => {});
+      claim.end();
+      if (entry.record.uploadId !== '') await discardUpload(store, entry.record);
+      await claim.remove();
+    } catch (error) {
+      if (!isFailure(error, 'conflict')) this.#options.onError(error);
+    }
+  }
+
+  #hold(name: string, record: LedgerRecord, firstEtag: string, onLost: () => void): Claim {
+    const { promise: ended, resolve: end } = Promise.withResolvers<void>();
+    /** Undefined when it has been removed. */
+    let etag: string | undefined = firstEtag;
+    let lost = false;
+    const lose = () => {
+      lost = true;
+      if (this.#held.get(name) === held) this.#held.delete(name);
+      onLost();
+    };
+    let last: Promise<unknown> = Promise.resolve();
+    /** One request after the other: each needs the ETag that the one before it left. */
+    const inTurn = (act: () => Promise<void>) => {
+      const turn = last.then(async () => {
+        if (lost) throw new StorageError('conflict', 'another session goes on with this upload');
+        await act();
+      });
+      last = turn.catch((error) => isFailure(error, 'conflict') && !lost && lose());
+      return turn;
+    };
+    const write = (state: LedgerRecord['state']) =>
+      inTurn(async () => {
+        etag = await this.#write(name, { ...record, state }, etag);
+      });
+    const held: Held = { lose, ended, beat: () => write('live').catch(() => {}) };
+    this.#held.set(name, held);
+    const release = () => {
+      if (this.#held.get(name) === held) this.#held.delete(name);
+    };
+    const remove = async () => {
+      if (etag !== undefined) await this.#remove(name, etag);
+      etag = undefined;
+    };
+    return {
+      get lost() {
+        return lost;
+      },
+      park: () => write('parked').finally(release),
+      remove: () => inTurn(remove).finally(release),
+      end: () => {
+        release();
+        end();
+      },
+    };
+  }
+
+  async #remove(name: string, etag: string): Promise<void> {
+    const { store, place } = this.#options;
+    try {
+      await store.delete({ bucket: place.bucket, key: place.prefix + name }, { ifMatch: etag });
+    } catch (error) {
+      throw isFailure(error, 'changed') ? new StorageError('conflict', 'claimed', { cause: error }) : error;
+    }
+    this.#index.delete(name);
+  }
+
+  /** @returns the new ETag @throws StorageError conflict where the entry is not the one that is meant */
+  async #write(name: string, record: LedgerRecord, ifMatch: string | undefined): Promise<string> {
+    const { store, place } = this.#options;
+    const body = Buffer.from(JSON.stringify({ ...record, at: new Date().toISOString() }));
+    const location = { bucket: place.bucket, key: place.prefix + name };
+    try {
+      const etag = await store.put(location, body, {
+        crc32: crc32(body),
+        ifMatch,
+        attributes: { contentType: 'application/json' },
+      });
+      this.#index.set(name, new Date());
+      return etag;
+    } catch (error) {
+      if (!isFailure(error, 'changed', 'conflict')) throw error;
+      // The answer to a request that S3 carried out may have been lost, and the SDK asked again.
+      const [now] = await this.#read([name]);
+      if (now?.record.holder === record.holder && now.record.state === record.state) return now.etag;
+      throw new StorageError('conflict', 'another session has claimed this upload', { cause: error });
+    }
+  }
+
+  async #read(names: readonly string[]): Promise<LedgerEntry[]> {
+    const { store, place } = this.#options;
+    const entries = await Promise.all(
+      names.map(async (name) => {
+        try {
+          const key = place.prefix + name;
+          const { body, etag, modified } = await store.get({ bucket: place.bucket, key });
+          return { name, etag, modified, record: JSON.parse(await text(body)) as LedgerRecord };
+        } catch (error) {
+          if (!isFailure(error, 'not-found')) throw error;
+          this.#index.delete(name);
+          return undefined;
+        }
+      }),
+    );
+    return entries.filter((entry) => entry !== undefined);
+  }
+
+  #namesOf(prefix: string): string[] {
+    return [...this.#index.keys()].filter((name) => name.startsWith(prefix));
+  }
+
+  async #refreshIfStale(): Promise<void> {
+    if (this.#now() - this.#indexed <= FRESH) return;
+    this.#refreshing ??= this.#refresh().finally(() => {
+      this.#refreshing = undefined;
+    });
+    await this.#refreshing;
+  }
+
+  /** Reads the index again, or the part of it with this prefix. */
+  async #refresh(prefix = ''): Promise<void> {
+    const { store, place } = this.#options;
+    const asked = this.#now();
+    const found = new Map<string, Date>();
+    for (let continuation: string | undefined; ; ) {
+      const page = await store.list(place.bucket, { prefix: place.prefix + prefix, continuation });
+      for (const { key, modified } of page.objects) found.set(key.slice(place.prefix.length), modified);
+      continuation = page.next;
+      if (continuation === undefined) break;
+    }
+    // What was written meanwhile may not be in the answer.
+    for (const [name, at] of this.#index)
+      if (name.startsWith(prefix) && !found.has(name) && at.getTime() < asked) this.#index.delete(name);
+    for (const [name, at] of found) this.#index.set(name, at);
+    if (prefix === '') this.#indexed = asked;
+  }
+}
+
+/** The upload that may be resumed: the one last touched. */
+export function resumable(entries: readonly LedgerEntry[]): LedgerEntry | undefined {
+  const uploads = entries.filter(({ record }) => record.state !== 'broken');
+  return uploads.sort((a, b) => a.modified.getTime() - b.modified.getTime()).at(-1);
+}
+
+/**
+ * Whether an upload over an object broke, so that its size says nothing about what was sent.
+ * @param since when the object that stands there was committed: what is older is void
+ */
+export function isBroken(entries: readonly LedgerEntry[], since: Date): boolean {
+  return entries.some(({ record, modified }) => record.state !== 'parked' && modified >= since);
+}
+
+/**
+ * Aborts until S3 says that the upload is gone: a part that was still on its way may outlive the first abort
+ * (S3 API, AbortMultipartUpload). What cannot be aborted is left to the bucket's lifecycle rule.
+ */
+export async function discardUpload(store: ObjectStore, upload: MultipartUpload): Promise<void> {
+  for (let attempt = 0; attempt < 3; attempt++) {
+    const gone = await store.abortUpload(upload).catch(() => false);
+    if (gone) return;
+  }
+}
+
+function keyHash({ bucket, key }: Location): string {
+  return `${hash('sha256', JSON.stringify([bucket, key])).slice(0, 24)}-`;
+}
+
+function prefixOf(at: Location, user: string): string {
+  return `${keyHash(at)}${hash('sha256', user).slice(0, 16)}-`;
+}

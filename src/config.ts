@@ -92,6 +92,8 @@ export interface Config {
     readonly loginAttempts: number;
     /** Entries that a directory rename may move. */
     readonly renameEntries: number;
+    /** Bytes that are read for one digest (HASH). */
+    readonly digest: number;
   };
   /** All in milliseconds. */
   readonly times: {
@@ -323,6 +325,7 @@ export function parseEnvironment(env: Readonly<Record<string, string | undefined
       sessions: or('FERRY_MAX_SESSIONS', integer(1, 100_000), 5000),
       sessionsPerAddress: or('FERRY_MAX_SESSIONS_PER_ADDRESS', integer(1, 100_000), 1000),
       loginAttempts: or('FERRY_LOGIN_ATTEMPTS', integer(1, 100), 3),
+      digest: or('FERRY_MAX_HASH', size(0, 'a size such as 1GiB'), 2 ** 30),
       renameEntries: or('FERRY_MAX_RENAME', integer(1, 1_000_000), 10_000),
     },
     times: {

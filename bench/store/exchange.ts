@@ -41,7 +41,10 @@ export async function readBody(request: IncomingMessage, { rate }: Link, keep: b
     request.pause();
     setTimeout(() => request.resume(), pause);
   });
-  request.on('end', resolve).on('error', reject).on('aborted', () => reject(new Error('cut')));
+  request
+    .on('end', resolve)
+    .on('error', reject)
+    .on('aborted', () => reject(new Error('cut')));
   await promise;
   return { chunks, size, crc32: checksum };
 }

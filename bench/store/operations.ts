@@ -1,7 +1,7 @@
+import type { IncomingMessage } from 'node:http';
 import { type Answer, type Link, readBody } from './exchange.ts';
 import { escapeXml, list } from './listing.ts';
 import { copied, joined, type Objects, type StoredObject, slice } from './objects.ts';
-import type { IncomingMessage } from 'node:http';
 
 /** One request to the bucket. */
 export interface Call {
@@ -151,9 +151,15 @@ export const OPERATIONS = {
   },
   async DeleteObjects(call) {
     const body = await readBody(call.request, call.link, true);
-    for (const [, key = ''] of Buffer.concat(body.chunks).toString().matchAll(/<Key>([^<]*)<\/Key>/g))
+    for (const [, key = ''] of Buffer.concat(body.chunks)
+      .toString()
+      .matchAll(/<Key>([^<]*)<\/Key>/g))
       call.objects.delete(
-        key.replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&quot;', '"').replaceAll('&amp;', '&'),
+        key
+          .replaceAll('&lt;', '<')
+          .replaceAll('&gt;', '>')
+          .replaceAll('&quot;', '"')
+          .replaceAll('&amp;', '&'),
       );
     return xml('DeleteResult', '');
   },
@@ -202,7 +208,9 @@ export const OPERATIONS = {
   async CompleteMultipartUpload(call) {
     const body = await readBody(call.request, call.link, true);
     const { id, upload } = openUpload(call);
-    const named = Buffer.concat(body.chunks).toString().matchAll(/<PartNumber>(\d+)<\/PartNumber>/g);
+    const named = Buffer.concat(body.chunks)
+      .toString()
+      .matchAll(/<PartNumber>(\d+)<\/PartNumber>/g);
     const parts = [...named].map(([, number]) => upload.parts.get(Number(number)));
     if (parts.length === 0 || parts.includes(undefined)) throw new S3Error(400, 'InvalidPart');
     const object = joined(parts.filter((part) => part !== undefined));

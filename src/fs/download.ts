@@ -165,6 +165,7 @@ class Download {
   async #chunk(): Promise<Buffer | undefined> {
     const front = this.#ranges[0];
     if (!front || this.#at < front.start) return this.#fromPlain(front?.start ?? this.#size);
+    if (this.#plain) this.#endPlain();
     const from = this.#at - front.start;
     const to = Math.min(front.filled, from + PORTION);
     if (from < to) return front.lease.buffer.subarray(from, to);
@@ -185,12 +186,16 @@ class Download {
     this.#plain.end = end;
     const asked = performance.now();
     const chunk = await this.#plain.next();
-    if (!chunk) {
-      this.#plain = undefined;
-      this.#refill();
-    } else if (this.#ranges.length === 0 && this.#pace.wantsMore(chunk.length, performance.now() - asked))
+    if (chunk && this.#ranges.length === 0 && this.#pace.wantsMore(chunk.length, performance.now() - asked))
       this.#readAhead(this.#at + chunk.length);
     return chunk;
+  }
+
+  /** The ranges go on from here: one more of them may have its connection. */
+  #endPlain(): void {
+    this.#plain?.destroy();
+    this.#plain = undefined;
+    this.#refill();
   }
 
   /** Begins to read ahead, if it is worth it and there is memory. The plain read bridges the time until then. */

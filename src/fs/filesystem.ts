@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import type { Identity } from '../identity/identity.ts';
 import { carriedOver, mergeAttributes, objectAttributes } from './attributes.ts';
+import type { Digest, DigestAlgorithm, Stretch } from './digest.ts';
 import { type OpenFile, openDownload } from './download.ts';
 import { isFailure, StorageError } from './errors.ts';
 import { freeName } from './free-name.ts';
@@ -130,6 +131,19 @@ export class Filesystem {
       if (size !== offset) throw error;
       return { size, body: Readable.from([]), cancel: () => {} };
     }
+  }
+
+  /** A digest of a file, or of a stretch of it; see `Digester`. @throws StorageError */
+  async digest(
+    path: string,
+    algorithm: DigestAlgorithm,
+    stretch: Stretch,
+    signal: AbortSignal,
+  ): Promise<Digest> {
+    const place = this.locate(path);
+    need(place, 'read');
+    if (place.root) throw new StorageError('is-a-directory', 'the root');
+    return this.#storage.digester.digest(place, algorithm, stretch, signal);
   }
 
   /**

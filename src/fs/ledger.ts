@@ -1,34 +1,20 @@
-import { hash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { crc32 } from 'node:zlib';
 import { isFailure, StorageError } from './errors.ts';
+import { type Durable, keyHash, type LedgerEntry, type LedgerRecord, prefixOf } from './ledger-entry.ts';
 import type { Location, ObjectStore } from './s3.ts';
 import type { MultipartUpload } from './s3-multipart.ts';
-
-/** What S3 keeps of no multipart upload: who sent it, and how it stands. */
-export interface LedgerRecord extends MultipartUpload {
-  /** `live`: somebody sends; `parked`: broken, to be resumed; `broken`: an overwrite that broke, without parts. */
-  readonly state: 'live' | 'parked' | 'broken';
-  readonly user: string;
-  /** The mark that the object will bear. */
-  readonly nonce: string;
-  /** Who holds it: another value means that somebody else has claimed it. */
-  readonly holder: string;
-}
-
-export interface LedgerEntry {
-  readonly name: string;
-  readonly etag: string;
-  readonly modified: Date;
-  readonly record: LedgerRecord;
-}
 
 /** The right to go on with an upload, for as long as nobody else claims it. */
 export interface Claim {
   /** Somebody else goes on with the upload: nothing of it may be touched. */
   readonly lost: boolean;
-  /** Notes that the upload broke and can be resumed. @throws StorageError conflict if it was lost */
-  park(): Promise<void>;
+  /** Makes sure that it is not lost, and notes which parts are not to be trusted. @throws StorageError conflict */
+  confirm(stale?: readonly string[]): Promise<void>;
+  /** Notes that the upload broke and what of it can be resumed. @throws StorageError conflict if it was lost */
+  park(durable: Durable): Promise<void>;
   /** Strikes it from the ledger. @throws StorageError conflict if it was lost: then nothing may be touched */
   remove(): Promise<void>;
   /** Whoever takes over in this process need not wait any longer. */
@@ -62,9 +48,6 @@ const DEAD = 15 * BEAT;
 /** How often what has expired is looked for. */
 const SWEEP = 10 * BEAT;
 
-/** How old the index may be where a file is looked for in vain. */
-const FRESH = 10_000;
-
 /** How long a session that lost its upload to another one of this process may take to let go. */
 const LET_GO = 5000;
 
@@ -78,8 +61,6 @@ export class Ledger {
   readonly #now: () => number;
   /** Names of the entries, and when they were last written. */
   #index = new Map<string, Date>();
-  #indexed = 0;
-  #refreshing: Promise<void> | undefined;
   readonly #held = new Map<string, Held>();
   readonly #timers: NodeJS.Timeout[] = [];
 
@@ -107,27 +88,27 @@ export class Ledger {
     for (const timer of this.#timers) clearInterval(timer);
   }
 
-  /**
-   * What this user left under the key.
-   * @param fresh asks S3 in any case: where an answer out of date would do harm
-   */
-  async entries(at: Location, user: string, fresh: boolean): Promise<LedgerEntry[]> {
+  /** What this user left under the key, by this process or another: one LIST, and a GET for each. */
+  async entries(at: Location, user: string): Promise<LedgerEntry[]> {
     if (!this.keeps) return [];
     const prefix = prefixOf(at, user);
-    await (fresh ? this.#refresh(prefix) : this.#refreshIfStale());
+    await this.#refresh(prefix);
     return this.#read(this.#namesOf(prefix));
   }
 
-  /** Remembers that an upload of this user over an object broke. */
+  /** Remembers that a whole upload of this user broke, and that nothing older is to be continued. */
   async markBroken(at: Location, user: string): Promise<void> {
     if (!this.keeps) return;
-    const record = { ...at, state: 'broken', user, uploadId: '', nonce: '', holder: '' } as const;
+    const { bucket, key } = at;
+    const record = { bucket, key, state: 'broken', user, uploadId: '', nonce: '', holder: '' } as const;
     await this.#write(`${prefixOf(at, user)}broken`, record, undefined);
   }
 
   /** Enters an upload. @param onLost called when somebody else goes on with it */
   async open(upload: MultipartUpload, user: string, nonce: string, onLost: () => void): Promise<Claim> {
     const name = prefixOf(upload, user) + randomUUID().slice(0, 18);
+    // A large upload can afford to find out what other processes know of the key: its commit makes that void.
+    this.#refresh(keyHash(upload)).catch(this.#options.onError);
     const record = { ...upload, state: 'live', user, nonce, holder: randomUUID() } as const;
     const etag = await this.#write(name, record, undefined);
     return this.#hold(name, record, etag, onLost);
@@ -136,11 +117,27 @@ export class Ledger {
   /** Takes an upload over from whoever has it. @throws StorageError conflict if somebody else was faster */
   async claim(entry: LedgerEntry, onLost: () => void): Promise<Claim> {
     const record = { ...entry.record, state: 'live', holder: randomUUID() } as const;
-    const etag = await this.#write(entry.name, record, entry.etag);
+    const etag = await this.#takeOver(entry, record);
     const before = this.#held.get(entry.name);
     before?.lose();
-    await Promise.race([before?.ended, new Promise((done) => setTimeout(done, LET_GO).unref())]);
+    const patience = AbortSignal.timeout(LET_GO);
+    await Promise.race([before?.ended, once(patience, 'abort')]);
     return this.#hold(entry.name, record, etag, onLost);
+  }
+
+  /** Whoever has it may write to the entry at the same moment: to park it, or to show that it is alive. */
+  async #takeOver({ name, etag }: LedgerEntry, record: LedgerRecord): Promise<string> {
+    let known = etag;
+    for (let left = 3; ; left--) {
+      try {
+        return await this.#write(name, record, known);
+      } catch (error) {
+        if (!isFailure(error, 'conflict') || left === 0) throw error;
+        const [now] = await this.#read([name]);
+        if (now?.record.uploadId !== record.uploadId) throw error;
+        known = now.etag;
+      }
+    }
   }
 
   /** Whether the index knows of anything under the key: what a commit makes void, or a new upload discards. */
@@ -154,17 +151,23 @@ export class Ledger {
    */
   async discard(at: Location, user?: string): Promise<void> {
     const names = this.#namesOf(user === undefined ? keyHash(at) : prefixOf(at, user));
-    for (const entry of await this.#read(names)) {
-      const dead = this.#now() - entry.modified.getTime() > 3 * BEAT;
-      if (entry.record.state !== 'live' || (dead && !this.#held.has(entry.name))) await this.#discard(entry);
-    }
+    for (const entry of await this.#read(names))
+      if (entry.record.state !== 'live' || (!this.isAlive(entry) && !this.#held.has(entry.name)))
+        await this.#discard(entry);
+  }
+
+  /** Whether somebody has shown not long ago that the upload goes on. */
+  isAlive({ record, modified }: LedgerEntry): boolean {
+    return record.state === 'live' && this.#now() - modified.getTime() <= 3 * BEAT;
   }
 
   /** Discards what nobody has touched for too long. Live uploads are touched all the time. */
   async sweep(): Promise<void> {
     const before = this.#now() - Math.max(this.#options.keep, DEAD);
     const old = [...this.#index].filter(([name, at]) => at.getTime() < before && !this.#held.has(name));
-    for (const entry of await this.#read(old.map(([name]) => name))) await this.#discard(entry);
+    for (const entry of await this.#read(old.map(([name]) => name)))
+      // The index may be older than what another process has done.
+      if (entry.modified.getTime() < before) await this.#discard(entry);
   }
 
   /** The entry goes last: as long as it is there, the upload can be found. */
@@ -180,7 +183,8 @@ export class Ledger {
     }
   }
 
-  #hold(name: string, record: LedgerRecord, firstEtag: string, onLost: () => void): Claim {
+  #hold(name: string, first: LedgerRecord, firstEtag: string, onLost: () => void): Claim {
+    let record = first;
     const { promise: ended, resolve: end } = Promise.withResolvers<void>();
     /** Undefined when it has been removed. */
     let etag: string | undefined = firstEtag;
@@ -200,24 +204,26 @@ export class Ledger {
       last = turn.catch((error) => isFailure(error, 'conflict') && !lost && lose());
       return turn;
     };
-    const write = (state: LedgerRecord['state']) =>
+    const write = (change: Partial<LedgerRecord>) =>
       inTurn(async () => {
-        etag = await this.#write(name, { ...record, state }, etag);
+        record = { ...record, ...change };
+        etag = await this.#write(name, record, etag);
       });
-    const held: Held = { lose, ended, beat: () => write('live').catch(() => {}) };
+    const held: Held = { lose, ended, beat: () => write({}).catch(() => {}) };
     this.#held.set(name, held);
     const release = () => {
       if (this.#held.get(name) === held) this.#held.delete(name);
     };
     const remove = async () => {
-      if (etag !== undefined) await this.#remove(name, etag);
+      if (etag !== undefined) await this.#remove(name, etag, record.holder);
       etag = undefined;
     };
     return {
       get lost() {
         return lost;
       },
-      park: () => write('parked').finally(release),
+      confirm: (stale) => write(stale ? { stale } : {}),
+      park: (durable) => write({ state: 'parked', durable }).finally(release),
       remove: () => inTurn(remove).finally(release),
       end: () => {
         release();
@@ -226,12 +232,17 @@ export class Ledger {
     };
   }
 
-  async #remove(name: string, etag: string): Promise<void> {
+  async #remove(name: string, etag: string, holder: string): Promise<void> {
     const { store, place } = this.#options;
     try {
       await store.delete({ bucket: place.bucket, key: place.prefix + name }, { ifMatch: etag });
     } catch (error) {
-      throw isFailure(error, 'changed') ? new StorageError('conflict', 'claimed', { cause: error }) : error;
+      if (!isFailure(error, 'changed', 'conflict')) throw error;
+      // The answer to a request that S3 carried out may have been lost, and the SDK asked again: then it has gone.
+      const [now] = await this.#read([name]);
+      if (now && now.record.holder !== holder)
+        throw new StorageError('conflict', 'another session has claimed this upload', { cause: error });
+      if (now) return this.#remove(name, now.etag, holder);
     }
     this.#index.delete(name);
   }
@@ -280,14 +291,6 @@ export class Ledger {
     return [...this.#index.keys()].filter((name) => name.startsWith(prefix));
   }
 
-  async #refreshIfStale(): Promise<void> {
-    if (this.#now() - this.#indexed <= FRESH) return;
-    this.#refreshing ??= this.#refresh().finally(() => {
-      this.#refreshing = undefined;
-    });
-    await this.#refreshing;
-  }
-
   /** Reads the index again, or the part of it with this prefix. */
   async #refresh(prefix = ''): Promise<void> {
     const { store, place } = this.#options;
@@ -303,22 +306,7 @@ export class Ledger {
     for (const [name, at] of this.#index)
       if (name.startsWith(prefix) && !found.has(name) && at.getTime() < asked) this.#index.delete(name);
     for (const [name, at] of found) this.#index.set(name, at);
-    if (prefix === '') this.#indexed = asked;
   }
-}
-
-/** The upload that may be resumed: the one last touched. */
-export function resumable(entries: readonly LedgerEntry[]): LedgerEntry | undefined {
-  const uploads = entries.filter(({ record }) => record.state !== 'broken');
-  return uploads.sort((a, b) => a.modified.getTime() - b.modified.getTime()).at(-1);
-}
-
-/**
- * Whether an upload over an object broke, so that its size says nothing about what was sent.
- * @param since when the object that stands there was committed: what is older is void
- */
-export function isBroken(entries: readonly LedgerEntry[], since: Date): boolean {
-  return entries.some(({ record, modified }) => record.state !== 'parked' && modified >= since);
 }
 
 /**
@@ -330,12 +318,4 @@ export async function discardUpload(store: ObjectStore, upload: MultipartUpload)
     const gone = await store.abortUpload(upload).catch(() => false);
     if (gone) return;
   }
-}
-
-function keyHash({ bucket, key }: Location): string {
-  return `${hash('sha256', JSON.stringify([bucket, key])).slice(0, 24)}-`;
-}
-
-function prefixOf(at: Location, user: string): string {
-  return `${keyHash(at)}${hash('sha256', user).slice(0, 16)}-`;
 }

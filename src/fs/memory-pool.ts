@@ -15,8 +15,9 @@ export interface ClaimOptions {
   readonly signal: AbortSignal;
   readonly pace: Pace;
   /**
-   * The account holds a partly filled buffer of at most 2 MiB, copies it into this one of at most 8 MiB, and
-   * releases it then. Otherwise it holds nothing but buffers on their way to S3.
+   * The account holds a partly filled buffer, copies it into this one of at most 8 MiB, and releases it then. It
+   * grows from at most 2 MiB; only one that was slow, and is fast now, from more. If not growing, the account holds
+   * nothing but buffers on their way to S3.
    */
   readonly growing: boolean;
 }
@@ -150,6 +151,7 @@ export class MemoryPool {
     const leases = new Set<Lease>();
     const closed = new AbortController();
     let last = 0;
+    let lastQueue: Queue = 'step';
     const keep = ({ buffer, release }: Lease): Lease => {
       const kept = {
         buffer,
@@ -164,8 +166,11 @@ export class MemoryPool {
     };
     return {
       claim: async (bytes, { signal, pace, growing }) => {
-        this.#check(bytes, growing ? last : undefined);
         const queue = pace === 'slow' ? 'slow' : bytes > LARGEST_STEP ? 'part' : 'step';
+        const whole = last > LARGEST_STEP && (queue !== 'part' || lastQueue === 'part');
+        if (bytes > this.#largest || (growing && (whole || bytes > LARGEST_GROWN)))
+          throw new RangeError(`a buffer of ${last} bytes, and a claim of ${bytes} that is too large for it`);
+        lastQueue = queue;
         return this.#wait({ owner, bytes, growing, queue }, [signal, closed.signal], keep);
       },
       tryClaim: (bytes) => {
@@ -178,13 +183,6 @@ export class MemoryPool {
         for (const lease of leases) lease.release();
       },
     };
-  }
-
-  #check(bytes: number, growsFrom: number | undefined): void {
-    if (bytes > this.#largest) throw new RangeError(`a claim of ${bytes} bytes is beyond ${this.#largest}`);
-    if (growsFrom === undefined) return;
-    if (growsFrom > LARGEST_STEP || bytes > LARGEST_GROWN)
-      throw new RangeError(`a buffer of ${growsFrom} bytes cannot grow to ${bytes}`);
   }
 
   async #wait(claim: Claim, signals: AbortSignal[], keep: (lease: Lease) => Lease): Promise<Lease> {

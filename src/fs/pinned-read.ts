@@ -77,7 +77,6 @@ export class PinnedRead {
       this.#finishIfDone();
       return wanted;
     }
-    if (this.#at < this.#asked) this.destroy();
     return undefined;
   }
 

@@ -1,4 +1,5 @@
 import type { Config } from '../config.ts';
+import { Digester } from './digest.ts';
 import { EmptiedDirectories } from './emptied-directories.ts';
 import { Ledger } from './ledger.ts';
 import { MemoryPool } from './memory-pool.ts';
@@ -13,6 +14,7 @@ export interface Storage {
   readonly renameEntries: number;
   /** GETs at once of one large download. */
   readonly downloadConnections: number;
+  readonly digester: Digester;
   readonly ledger: Ledger;
   /** Where Ferry keeps what clients do not see: key prefix, ending in `/`. */
   readonly hidden: { readonly bucket: string; readonly prefix: string };
@@ -31,6 +33,7 @@ export function openStorage(config: Config, store: ObjectStore, onError: (error:
   return {
     store,
     ledger: new Ledger({ store, place, keep: config.parking, onError }),
+    digester: new Digester(store, config.limits.digest),
     hidden,
     overwrite: config.overwrite,
     objects: config.objects,

@@ -1,3 +1,4 @@
+import type { DigestAlgorithm } from '../fs/digest.ts';
 import type { Filesystem, RenameSource } from '../fs/filesystem.ts';
 import type { Identity } from '../identity/identity.ts';
 import type { Endpoint } from './endpoint.ts';
@@ -22,6 +23,10 @@ export interface SessionState {
   epsvOnly: boolean;
   /** What REST asked for; consumed by the next transfer command. */
   restart: number;
+  /** What RANG asked for, both ends included; consumed by the next HASH or RETR. */
+  range: { readonly start: number; readonly end: number } | undefined;
+  /** What HASH gives. */
+  hash: DigestAlgorithm;
   /** What ALLO announced; consumed by the next upload. */
   announced: number | undefined;
   renameSource: RenameSource | undefined;
@@ -41,6 +46,8 @@ export function initialState(): SessionState {
     endpoint: undefined,
     epsvOnly: false,
     restart: 0,
+    range: undefined,
+    hash: 'CRC32',
     announced: undefined,
     renameSource: undefined,
     facts: new Set(DEFAULT_FACTS),

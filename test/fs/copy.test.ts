@@ -48,34 +48,34 @@ async function setUp() {
 test.for([
   ['at once', {}],
   ['in parts', IN_PARTS],
-] as const)(
-  'a copy %s keeps bytes, headers, metadata, tags and storage class',
-  async ([, options]) => {
-    await using set = await setUp();
-    const { s3, bucket } = set.ferry;
-    await set.copy(options);
-    const { Body, ...told } = await s3.send(new GetObjectCommand({ Bucket: bucket, Key: 'to' }));
-    const digest = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
-    expect(digest((await Body?.transformToByteArray()) ?? Buffer.alloc(0))).toBe(digest(BODY));
-    expect(told).toMatchObject({
-      ContentType: 'text/csv',
-      CacheControl: 'no-store',
-      Metadata: { mtime: '12' },
-      StorageClass: 'STANDARD_IA',
-    });
-    const { TagSet } = await s3.send(new GetObjectTaggingCommand({ Bucket: bucket, Key: 'to' }));
-    expect(TagSet).toEqual([
-      { Key: 'team', Value: 'red' },
-      { Key: 'year', Value: '2026' },
-    ]);
-    expect(set.proxy.counts().UploadPartCopy).toBe('largest' in options ? 3 : undefined);
-  },
-);
+] as const)('a copy %s keeps bytes, headers, metadata, tags and storage class', async ([, options]) => {
+  await using set = await setUp();
+  const { s3, bucket } = set.ferry;
+  await set.copy(options);
+  const { Body, ...told } = await s3.send(new GetObjectCommand({ Bucket: bucket, Key: 'to' }));
+  const digest = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
+  expect(digest((await Body?.transformToByteArray()) ?? Buffer.alloc(0))).toBe(digest(BODY));
+  expect(told).toMatchObject({
+    ContentType: 'text/csv',
+    CacheControl: 'no-store',
+    Metadata: { mtime: '12' },
+    StorageClass: 'STANDARD_IA',
+  });
+  const { TagSet } = await s3.send(new GetObjectTaggingCommand({ Bucket: bucket, Key: 'to' }));
+  expect(TagSet).toEqual([
+    { Key: 'team', Value: 'red' },
+    { Key: 'year', Value: '2026' },
+  ]);
+  expect(set.proxy.counts().UploadPartCopy).toBe('largest' in options ? 3 : undefined);
+});
 
 test('a copy in parts has the CRC32 of the whole', async () => {
   await using set = await setUp();
   await set.copy(IN_PARTS);
-  const [source, copy] = [await set.store.head(set.from, { checksum: true }), await set.store.head(set.to, { checksum: true })];
+  const [source, copy] = [
+    await set.store.head(set.from, { checksum: true }),
+    await set.store.head(set.to, { checksum: true }),
+  ];
   expect(source.crc32).toBeDefined();
   expect(copy.crc32).toBe(source.crc32);
 });
@@ -83,16 +83,13 @@ test('a copy in parts has the CRC32 of the whole', async () => {
 test.for([
   ['at once', {}],
   ['in parts', IN_PARTS],
-] as const)(
-  'an object copied onto itself %s has new attributes and its tags',
-  async ([, options]) => {
-    await using set = await setUp();
-    const { s3, bucket } = set.ferry;
-    await copyObject(set.store, set.from, set.from, { ...options, replaced: { metadata: { mtime: '99' } } });
-    const head = await s3.send(new HeadObjectCommand({ Bucket: bucket, Key: 'from' }));
-    expect(head).toMatchObject({ Metadata: { mtime: '99' }, ContentLength: BODY.length, TagCount: 2 });
-  },
-);
+] as const)('an object copied onto itself %s has new attributes and its tags', async ([, options]) => {
+  await using set = await setUp();
+  const { s3, bucket } = set.ferry;
+  await copyObject(set.store, set.from, set.from, { ...options, replaced: { metadata: { mtime: '99' } } });
+  const head = await s3.send(new HeadObjectCommand({ Bucket: bucket, Key: 'from' }));
+  expect(head).toMatchObject({ Metadata: { mtime: '99' }, ContentLength: BODY.length, TagCount: 2 });
+});
 
 test.for([
   ['at once', {}],

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { DIRECTORY_TIME, type Entry, entriesOf, firstPage, type Level } from '../../src/fs/listing.ts';
+import { encodeName } from '../../src/fs/names.ts';
 import type { ObjectStore } from '../../src/fs/s3.ts';
 import type { ListPage } from '../../src/fs/s3-objects.ts';
 import { startFerry } from '../support/ferry.ts';
@@ -109,7 +110,8 @@ test('whatever the keys and the page size, each name comes once, and as a direct
         for (const each of keys)
           expected.add(each.includes('/') ? each.slice(0, each.indexOf('/') + 1) : each);
         for (const each of expected) if (expected.has(`${each}/`)) expected.delete(each);
-        expect(shown(await batchesOf(store)).sort(byBytes)).toEqual([...expected].sort(byBytes));
+        const names = [...expected].map((each) => each.replace(/^[^/]*/, encodeName));
+        expect(shown(await batchesOf(store)).sort(byBytes)).toEqual(names.sort(byBytes));
         const listed = new Set(keys.map((each) => each.replace(/\/.*/, '/'))).size;
         expect(requests()).toBe(Math.max(1, Math.ceil(listed / size)));
       },

@@ -138,19 +138,154 @@ test.for(FILE_REQUESTS.flatMap((operation) => LASTING.map((fault) => [operation,
     const keys = await seen(set.ferry);
     // Only a deletion whose answer was lost can have been done.
     if (keys.includes('from/f00')) expect(told).toBe(code);
-    else expect([operation, await getObject(set.ferry, 'moved')]).toEqual(['DeleteObject', 'body of from/f00']);
+    else
+      expect([operation, await getObject(set.ferry, 'moved')]).toEqual(['DeleteObject', 'body of from/f00']);
     if (keys.includes('moved')) expect(await getObject(set.ferry, 'moved')).toBe('body of from/f00');
   },
 );
 
-test.for(FILE_REQUESTS.flatMap((operation) => LASTING.slice(0, 2).concat(LASTING.slice(3) as never).map((fault) => [operation, ...fault] as const)))(
-  'a file whose %s meets %s once is renamed all the same',
-  async ([operation, , fault]) => {
+test.for(
+  FILE_REQUESTS.flatMap((operation) =>
+    LASTING.slice(0, 2)
+      .concat(LASTING.slice(3) as never)
+      .map((fault) => [operation, ...fault] as const),
+  ),
+)('a file whose %s meets %s once is renamed all the same', async ([operation, , fault]) => {
+  await using set = await filled();
+  using client = await set.ferry.login();
+  const rule = set.proxy.fault(operation, fault, { times: 1 });
+  expect(await rename(client, 'from/f00', 'moved')).toBe(250);
+  expect(rule.hits).toBe(1);
+  expect(await seen(set.ferry)).toEqual([...SOURCE.filter((key) => key !== 'from/f00'), 'moved']);
+});
+
+const DIRECTORY_REQUESTS = ['PutObject', 'CopyObject', 'DeleteObjects'];
+
+test.for(DIRECTORY_REQUESTS.flatMap((operation) => LASTING.map((fault) => [operation, ...fault] as const)))(
+  'a directory whose %s meets %s to the end loses nothing, and renaming it again finishes',
+  async ([operation, , fault, code]) => {
     await using set = await filled();
     using client = await set.ferry.login();
-    const rule = set.proxy.fault(operation, fault, { times: 1 });
-    expect(await rename(client, 'from/f00', 'moved')).toBe(250);
-    expect(rule.hits).toBe(1);
-    expect(await seen(set.ferry)).toEqual([...SOURCE.filter((key) => key !== 'from/f00'), 'moved']);
+    const rule = set.proxy.fault(operation, fault);
+    expect(await rename(client, 'from', 'to')).toBe(code);
+    expect(rule.hits).toBeGreaterThan(0);
+    rule.remove();
+    const keys = await seen(set.ferry);
+    for (const key of SOURCE)
+      expect(keys.includes(key) || keys.includes(key.replace('from', 'to'))).toBe(true);
+    if (operation !== 'DeleteObjects') expect(keys).toEqual(expect.arrayContaining(SOURCE));
+    // Where the answer was lost, all may have been deleted already.
+    if (keys.some((key) => key.startsWith('from/'))) expect(await rename(client, 'from', 'to')).toBe(250);
+    expect(await seen(set.ferry)).toEqual(MOVED);
+    for (const key of MOVED)
+      expect(await getObject(set.ferry, key)).toBe(`body of ${key.replace('to', 'from')}`);
   },
 );
+
+test.for([
+  ['copies', 'CopyObject', 20],
+  ['deletes', 'DeleteObjects', 1],
+] as const)('a server that dies as it %s leaves what another one finishes', async ([, operation, from]) => {
+  await using set = await filled();
+  using client = await set.ferry.login();
+  // From some moment on nothing gets through, which is how S3 sees a process that is dead.
+  let dead = 0;
+  const rule = set.proxy.fault(
+    (request) => {
+      if (request.operation === operation) dead++;
+      return dead >= from;
+    },
+    { reset: 'before' },
+  );
+  expect(await rename(client, 'from', 'to')).toBe(451);
+  expect(await seen(set.ferry)).toEqual(expect.arrayContaining(SOURCE));
+  await using other = await startFerry({ FERRY_BUCKET: set.ferry.bucket });
+  using second = await other.login();
+  expect(await rename(second, 'from', 'to')).toBe(250);
+  expect(await keysOf(set.ferry)).toEqual(MOVED);
+  rule.remove();
+});
+
+test('a second run that joins a stuck one finishes, and the first does no harm when it goes on', async () => {
+  await using set = await filled();
+  using client = await set.ferry.login();
+  const held = set.proxy.fault(({ operation, key }) => operation === 'CopyObject' && key === 'to/f20', {
+    hold: 'request',
+    answer: 403,
+  });
+  expect(await client.command('RNFR from')).toMatchObject({ code: 350 });
+  client.write('RNTO to\r\n');
+  await held.reached.catch(() => {});
+  await expect
+    .poll(async () => (await seen(set.ferry)).filter((key) => key.startsWith('to/')).length)
+    .toBe(41);
+  await using other = await startFerry({ FERRY_BUCKET: set.ferry.bucket });
+  using second = await other.login();
+  expect(await rename(second, 'from', 'to')).toBe(250);
+  held.release();
+  expect((await client.reply()).code).toBe(550);
+  expect(await keysOf(set.ferry)).toEqual(MOVED);
+});
+
+test('a directory is not renamed onto one that is there, unless that rename was begun', async () => {
+  await using set = await filled();
+  using client = await set.ferry.login();
+  await putObject(set.ferry, 'to/f00', 'theirs');
+  expect(await rename(client, 'from', 'to')).toBe(550);
+  expect(await keysOf(set.ferry)).toEqual([...SOURCE, 'to/f00']);
+});
+
+test('what another client stores under the target during a rename stays', async () => {
+  await using set = await filled();
+  using client = await set.ferry.login();
+  const copy = set.proxy.fault(({ operation, key }) => operation === 'CopyObject' && key === 'to/f20', {
+    hold: 'request',
+  });
+  expect(await client.command('RNFR from')).toMatchObject({ code: 350 });
+  client.write('RNTO to\r\n');
+  await copy.reached;
+  await putObject(set.ferry, 'to/f20', 'theirs');
+  copy.release();
+  expect((await client.reply()).code).toBe(553);
+  expect(await keysOf(set.ferry)).toEqual([...SOURCE, 'to/f20']);
+  expect(await getObject(set.ferry, 'to/f20')).toBe('theirs');
+});
+
+test.for([
+  ['file', 'DeleteObject', 'from/f00', 'moved', 'moved'],
+  ['directory', 'DeleteObjects', 'from', 'to', 'to/f00'],
+] as const)(
+  'what others write to a %s between copy and delete is moved, too',
+  async ([type, operation, from, to, key]) => {
+    await using set = await filled();
+    using client = await set.ferry.login();
+    const hold =
+      type === 'file' ? operation : ({ operation: asked }: { operation: string }) => asked === 'CopyObject';
+    const held = set.proxy.fault(hold, { hold: type === 'file' ? 'request' : 'answer' }, { times: 42 });
+    expect(await client.command(`RNFR ${from}`)).toMatchObject({ code: 350 });
+    client.write(`RNTO ${to}\r\n`);
+    await held.reached;
+    if (type === 'directory')
+      await expect.poll(async () => (await seen(set.ferry)).includes('to/f00')).toBe(true);
+    await putObject(set.ferry, 'from/f00', 'newer');
+    held.release();
+    expect((await client.reply()).code).toBe(250);
+    expect(await getObject(set.ferry, key)).toBe('newer');
+    expect(await seen(set.ferry)).not.toContain('from/f00');
+  },
+);
+
+test('a file is not renamed onto another where FERRY_OVERWRITE refuses', async () => {
+  await using set = await filled({ FERRY_OVERWRITE: 'refuse' });
+  using client = await set.ferry.login();
+  expect(await rename(client, 'from/f00', 'from/f01')).toBe(553);
+  const copy = set.proxy.fault('CopyObject', { hold: 'request' });
+  expect(await client.command('RNFR from/f00')).toMatchObject({ code: 350 });
+  client.write('RNTO new\r\n');
+  await copy.reached;
+  await putObject(set.ferry, 'new', 'theirs');
+  copy.release();
+  expect((await client.reply()).code).toBe(553);
+  expect(await getObject(set.ferry, 'new')).toBe('theirs');
+  expect(await keysOf(set.ferry)).toEqual([...SOURCE, 'new']);
+});

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { stripTelnet } from '../../src/ftp/telnet.ts';
+import { escapeTelnet, stripTelnet } from '../../src/ftp/telnet.ts';
 
 /** Text as bytes, one a character. */
 const bytes = (text: string) => Buffer.from(text, 'latin1');
@@ -74,6 +74,17 @@ test('an ordinary line in UTF-8 is never changed', () => {
     fc.property(fc.string({ unit: 'binary' }), (argument) => {
       const line = Buffer.from(`RETR ${argument}`);
       expect(stripTelnet(line)).toBe(line);
+    }),
+  );
+});
+
+test('a reply whose 0xFF are doubled is read as it was', () => {
+  fc.assert(
+    fc.property(fc.uint8Array(), (given) => {
+      const reply = Buffer.concat([bytes('200 '), given]);
+      const sent = escapeTelnet(reply);
+      expect(stripTelnet(sent)).toEqual(reply);
+      expect(sent.length).toBe(reply.length + given.filter((byte) => byte === 0xff).length);
     }),
   );
 });

@@ -3,6 +3,7 @@ import type { Rows } from '../command.ts';
 import { parseMlstOptions } from '../listing.ts';
 import { multiline, type Reply, reply } from '../reply.ts';
 import type { Session } from '../session.ts';
+import { selectHash } from './digests.ts';
 
 /** RFC 2389 section 4. */
 function opts(session: Session, argument: string): Reply {
@@ -16,6 +17,8 @@ function opts(session: Session, argument: string): Reply {
       session.state.facts = new Set(facts);
       return reply(200, `MLST OPTS${facts.length > 0 ? ' ' : ''}${facts.map((fact) => `${fact};`).join('')}`);
     }
+    case 'HASH':
+      return selectHash(session, rest);
     default:
       return reply(501, 'No such option.');
   }

@@ -105,6 +105,7 @@ function rest({ state, config }: Session, argument: string): Reply {
   if (offset > 0 && state.type === 'A' && config.ascii === 'convert')
     throw new ReplyError(504, 'REST needs TYPE I.');
   state.restart = offset;
+  state.range = undefined;
   return reply(350, `Restarting at ${BigInt(digits)}; send the transfer command.`);
 }
 

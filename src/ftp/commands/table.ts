@@ -1,6 +1,7 @@
 import type { Row, Rows } from '../command.ts';
 import { reply } from '../reply.ts';
 import { ACCESS } from './access.ts';
+import { DIGESTS } from './digests.ts';
 import { FILES } from './files.ts';
 import { generated, INFORMATION } from './information.ts';
 import { LISTINGS } from './listings.ts';
@@ -46,6 +47,7 @@ const SERVED: Rows = {
   ...TRANSFERS,
   ...LISTINGS,
   ...FILES,
+  ...DIGESTS,
   ...INFORMATION,
   ...SITE,
   ...generated(forHelp),

@@ -16,12 +16,17 @@ async function retr(session: Session, argument: string, transfer: Transfer): Pro
   const path = session.resolve(argument);
   transfer.path = path;
   const converts = session.state.type === 'A' && session.config.ascii === 'convert';
+  const { range } = session.state;
+  session.state.range = undefined;
+  const offset = range?.start ?? transfer.offset;
   // The file is opened before 150, so that what is missing is said before a data connection is made.
-  const file = await session.login.filesystem.read(path, transfer.offset, transfer.signal);
+  const file = await session.login.filesystem.read(path, offset, transfer.signal);
   try {
-    const size = converts ? '' : ` (${file.size - transfer.offset} bytes)`;
+    const length = Math.min(file.size, (range?.end ?? file.size) + 1) - offset;
+    const size = converts ? '' : ` (${length} bytes)`;
     const socket = await session.openData(transfer, `Sending ${baseName(path)}${size}.`);
-    const body = converts ? convertingBody(file.body, toNetwork()) : file.body;
+    const bytes = range ? firstBytes(file.body, length) : file.body;
+    const body = converts ? convertingBody(bytes, toNetwork()) : bytes;
     await send(socket, body, session.transferOptions(transfer), file.cancel);
   } catch (error) {
     file.cancel();
@@ -31,6 +36,16 @@ async function retr(session: Session, argument: string, transfer: Transfer): Pro
     throw error;
   }
   return reply(226, 'Transfer complete.');
+}
+
+/** What RANG leaves of a file; the rest is not read. */
+async function* firstBytes(body: AsyncIterable<Buffer>, length: number): AsyncGenerator<Buffer> {
+  let left = length;
+  for await (const chunk of body) {
+    yield chunk.subarray(0, left);
+    left -= chunk.length;
+    if (left <= 0) return;
+  }
 }
 
 /**

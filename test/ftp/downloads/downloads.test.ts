@@ -142,8 +142,13 @@ test('ranges that S3 cuts are continued, too, and a replaced object never mixes'
   expect(cuts.hits).toBe(4);
 
   cuts.remove();
-  set.proxy.fault('GetObject', { pace: 30 * MIB });
-  const torn = await retrieve(set.client, 'a', () => putObject(set.ferry, 'a', randomBytes(80 * MIB)));
+  set.proxy.fault('GetObject', { pace: 30 * MIB }, { times: 3 });
+  const late = set.proxy.fault('GetObject', { hold: 'request' });
+  const torn = await retrieve(set.client, 'a', async () => {
+    await late.reached;
+    await putObject(set.ferry, 'a', randomBytes(MIB));
+    late.release();
+  });
   expect(torn.last.code).toBe(426);
   expect(body.subarray(0, torn.bytes.length).equals(torn.bytes)).toBe(true);
 });

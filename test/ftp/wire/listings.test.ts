@@ -236,26 +236,31 @@ describe('patterns', () => {
 });
 
 describe('objects of other writers', () => {
-  test('markers, empty segments and dot segments are hidden, and break nothing', async () => {
+  test('markers are hidden, and empty segments and dot segments are shown escaped', async () => {
     await using ferry = await startFerry();
     for (const key of ['dir/', 'dir/a.txt', 'dir//b.txt', 'dir/./c.txt', 'dir/../d.txt', 'dir/sub/'])
       await putObject(ferry, key, 'x');
     using client = await ferry.login();
-    expect(await names(client, 'LIST dir')).toEqual(['a.txt', 'sub']);
-    expect(await lines(client, 'NLST dir')).toEqual(['dir/a.txt', 'dir/sub']);
+    expect((await names(client, 'LIST dir')).sort()).toEqual(['%()', '%(2E)', '%(2E).', 'a.txt', 'sub']);
+    expect(await names(client, 'LIST dir/%()')).toEqual(['b.txt']);
     expect(await names(client, 'LIST dir/sub')).toEqual([]);
   });
 
-  test('names that no line can carry are left out, and the others are there', async () => {
+  test('names that no line can carry are escaped, and forge nothing', async () => {
     await using ferry = await startFerry();
     for (const key of ['a\nb', 'c\rd', 'good', 'tab\there', 'bell\x07', 'line\r\n226 Forged.'])
       await putObject(ferry, key, 'x');
     using client = await ferry.login();
-    expect(await lines(client, 'NLST')).toEqual(['bell\x07', 'good', 'tab\there']);
-    expect(await lines(client, 'MLSD')).toHaveLength(3);
-    const { text } = await client.command('STAT');
-    expect(text).not.toContain('Forged');
-    expect((await client.command('STAT .')).text).not.toContain('Forged');
+    expect(await lines(client, 'NLST')).toEqual([
+      'a%(0A)b',
+      'bell%(07)',
+      'c%(0D)d',
+      'good',
+      'line%(0D)%(0A)226 Forged.',
+      'tab%(09)here',
+    ]);
+    expect(await lines(client, 'MLSD')).toHaveLength(6);
+    expect((await client.command('STAT .')).text).not.toMatch(/^226/m);
   });
 
   test('a name that is both file and directory is listed once, as the directory, and the file is reachable', async () => {

@@ -1,0 +1,115 @@
+import { hash } from 'node:crypto';
+import { crc32OfParts } from './crc32.ts';
+import { SMALLEST_PART } from './part-size.ts';
+import type { Location } from './s3.ts';
+import type { MultipartUpload, Part } from './s3-multipart.ts';
+
+/** What of a broken upload can be resumed: its first parts, told by their bytes in all. */
+export interface Durable {
+  readonly bytes: number;
+  /** CRC32 of them all; undefined where S3 does not tell it. */
+  readonly crc32: number | undefined;
+}
+
+/** What S3 keeps of no multipart upload: who sent it, and how it stands. */
+export interface LedgerRecord extends MultipartUpload {
+  /** `live`: somebody sends; `parked`: broken, to be resumed; `broken`: a whole upload that broke, without parts. */
+  readonly state: 'live' | 'parked' | 'broken';
+  readonly user: string;
+  /** The mark that the object will bear. */
+  readonly nonce: string;
+  /** Who holds it: another value means that somebody else has claimed it. */
+  readonly holder: string;
+  /** Of a parked one. */
+  readonly durable?: Durable;
+  /** Parts, as `partMark` names them, that an earlier session sent for places where others come now. */
+  readonly stale?: readonly string[];
+}
+
+export interface LedgerEntry {
+  readonly name: string;
+  readonly etag: string;
+  readonly modified: Date;
+  readonly record: LedgerRecord;
+}
+
+/** A part and its content. */
+export function partMark({ number, etag }: Part): string {
+  return `${number}:${etag}`;
+}
+
+/** The upload that may be resumed: the one last touched, unless a whole upload has been begun and broke since. */
+export function resumable(entries: readonly LedgerEntry[]): LedgerEntry | undefined {
+  const marks = entries.filter(({ record }) => record.state === 'broken');
+  const since = Math.max(0, ...marks.map(({ modified }) => modified.getTime()));
+  const uploads = entries.filter(({ record, modified }) => record.uploadId !== '' && modified.getTime() > since);
+  return uploads.sort((a, b) => a.modified.getTime() - b.modified.getTime()).at(-1);
+}
+
+/**
+ * What of an object's overwriting broke or is under way, so that its size says nothing about what was sent.
+ * @param since when the object that stands there was committed: what is older is void
+ */
+export function overwrites(entries: readonly LedgerEntry[], since: Date): LedgerEntry[] {
+  return entries.filter(({ record, modified }) => record.state !== 'parked' && modified >= since);
+}
+
+/**
+ * The parts that an upload can be continued behind. No part counts behind which nothing is known to have come: it
+ * may be the end of the file, and a client that finds all its bytes there would never ask for the commit.
+ * @param parts as S3 lists them
+ */
+export function durableRun(record: LedgerRecord, parts: readonly Part[]): Part[] | undefined {
+  const { durable, stale = [] } = record;
+  if (durable) {
+    const run = partsUpTo(parts, durable.bytes);
+    const crc32 = run && crc32OfParts(run);
+    const differs = crc32 !== undefined && durable.crc32 !== undefined && crc32 !== durable.crc32;
+    return differs ? undefined : run;
+  }
+  const run = unbroken(parts.filter((part) => !stale.includes(partMark(part)))).slice(0, -1);
+  return run.length > 0 ? run : undefined;
+}
+
+/**
+ * What can be resumed of an upload that broke.
+ * @param received bytes of the file that came, those that are in no part included; undefined: not known
+ */
+export function durableOf(parts: readonly Part[], received: number | undefined): Durable | undefined {
+  const run = unbroken(parts);
+  const beyond = (received ?? 0) > bytesOf(run);
+  const kept = beyond ? run : run.slice(0, -1);
+  return kept.length > 0 ? { bytes: bytesOf(kept), crc32: crc32OfParts(kept) } : undefined;
+}
+
+/** The unbroken run from part 1. A short part can only be a last one, which nothing may follow. */
+function unbroken(parts: readonly Part[]): Part[] {
+  const end = parts.findIndex(({ number, size }, index) => number !== index + 1 || size < SMALLEST_PART);
+  return end < 0 ? [...parts] : parts.slice(0, end);
+}
+
+/** The first parts, if they hold just so many bytes. */
+function partsUpTo(parts: readonly Part[], bytes: number): Part[] | undefined {
+  let sum = 0;
+  const run: Part[] = [];
+  for (const part of unbroken(parts)) {
+    if (sum >= bytes) break;
+    run.push(part);
+    sum += part.size;
+  }
+  return sum === bytes && run.length > 0 ? run : undefined;
+}
+
+export function bytesOf(parts: readonly Part[]): number {
+  return parts.reduce((sum, { size }) => sum + size, 0);
+}
+
+/** What names of all entries of a key begin with. */
+export function keyHash({ bucket, key }: Location): string {
+  return `${hash('sha256', JSON.stringify([bucket, key])).slice(0, 24)}-`;
+}
+
+/** What names of all entries of a key and a user begin with. */
+export function prefixOf(at: Location, user: string): string {
+  return `${keyHash(at)}${hash('sha256', user).slice(0, 16)}-`;
+}

@@ -165,7 +165,13 @@ export class Filesystem {
       throw new StorageError('exists', 'it is not to be replaced');
     const create = overwrite !== 'replace' || !mayReplace;
     const free = overwrite === 'number' ? await this.#freePlace(place) : place;
-    return planWrite(this.#storage, free, this.#resumer, { kind: create ? 'create' : 'replace' });
+    const named = free === place;
+    return planWrite(
+      this.#storage,
+      free,
+      this.#resumer,
+      create ? { kind: 'create', named } : { kind: 'replace' },
+    );
   }
 
   /**
@@ -240,10 +246,16 @@ export class Filesystem {
     const { store, ledger } = this.#storage;
     const user = this.#resumer;
     const there = await store.head(place).catch(notFound);
-    if (there) await store.delete(place);
+    if (there) {
+      await store.delete(place);
+      // Nor is what broke before it was stored to come back.
+      if (ledger.has(place)) await ledger.discard(place).catch(() => {});
+    }
     // What SIZE tells of a broken upload can be removed, too.
-    else if (user !== undefined && ledger.has(place, user)) await ledger.discard(place, user);
-    else throw new StorageError('not-found', 'no such file');
+    else if (user !== undefined && ledger.has(place, user)) {
+      await ledger.discard(place, user);
+      if (ledger.has(place, user)) throw new StorageError('conflict', 'it is being uploaded');
+    } else throw new StorageError('not-found', 'no such file');
     this.#tookFrom(parentOf(path));
   }
 

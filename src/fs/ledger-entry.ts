@@ -42,7 +42,9 @@ export function partMark({ number, etag }: Part): string {
 export function resumable(entries: readonly LedgerEntry[]): LedgerEntry | undefined {
   const marks = entries.filter(({ record }) => record.state === 'broken');
   const since = Math.max(0, ...marks.map(({ modified }) => modified.getTime()));
-  const uploads = entries.filter(({ record, modified }) => record.uploadId !== '' && modified.getTime() > since);
+  const uploads = entries.filter(
+    ({ record, modified }) => record.uploadId !== '' && modified.getTime() > since,
+  );
   return uploads.sort((a, b) => a.modified.getTime() - b.modified.getTime()).at(-1);
 }
 

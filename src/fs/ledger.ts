@@ -11,7 +11,11 @@ import type { MultipartUpload } from './s3-multipart.ts';
 export interface Claim {
   /** Somebody else goes on with the upload: nothing of it may be touched. */
   readonly lost: boolean;
-  /** Makes sure that it is not lost, and notes which parts are not to be trusted. @throws StorageError conflict */
+  /**
+   * Makes sure that it is not lost.
+   * @param stale parts that are not to be trusted: what was parked before is no bound any more
+   * @throws StorageError conflict
+   */
   confirm(stale?: readonly string[]): Promise<void>;
   /** Notes that the upload broke and what of it can be resumed. @throws StorageError conflict if it was lost */
   park(durable: Durable): Promise<void>;
@@ -148,12 +152,15 @@ export class Ledger {
   /**
    * Discards what is parked under the key, and marks of broken overwrites.
    * @param user only what this user left
+   * @param except id of an upload that stays
    */
-  async discard(at: Location, user?: string): Promise<void> {
+  async discard(at: Location, user?: string, except?: string): Promise<void> {
     const names = this.#namesOf(user === undefined ? keyHash(at) : prefixOf(at, user));
-    for (const entry of await this.#read(names))
+    for (const entry of await this.#read(names)) {
+      if (entry.record.uploadId === except) continue;
       if (entry.record.state !== 'live' || (!this.isAlive(entry) && !this.#held.has(entry.name)))
         await this.#discard(entry);
+    }
   }
 
   /** Whether somebody has shown not long ago that the upload goes on. */
@@ -165,8 +172,8 @@ export class Ledger {
   async sweep(): Promise<void> {
     const before = this.#now() - Math.max(this.#options.keep, DEAD);
     const old = [...this.#index].filter(([name, at]) => at.getTime() < before && !this.#held.has(name));
+    // The index may be older than what another process has done.
     for (const entry of await this.#read(old.map(([name]) => name)))
-      // The index may be older than what another process has done.
       if (entry.modified.getTime() < before) await this.#discard(entry);
   }
 
@@ -222,7 +229,7 @@ export class Ledger {
       get lost() {
         return lost;
       },
-      confirm: (stale) => write(stale ? { stale } : {}),
+      confirm: (stale) => write(stale ? { stale, durable: undefined } : {}),
       park: (durable) => write({ state: 'parked', durable }).finally(release),
       remove: () => inTurn(remove).finally(release),
       end: () => {

@@ -9,6 +9,8 @@ export interface ByteSource {
    * @throws when the body broke off, or is not to be published; nothing is then
    */
   fill(into: Buffer, from: number): Promise<number>;
+  /** Bytes that came so far, those of a fill that broke off included; undefined: not known. */
+  readonly bytes?: number | undefined;
   /** Gives up: the connection is cut, a `fill` under way throws, and no buffer is written to any more. */
   cancel(): void;
 }

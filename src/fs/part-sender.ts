@@ -5,7 +5,7 @@ import type { ObjectStore } from './s3.ts';
 import type { MultipartUpload, Part } from './s3-multipart.ts';
 
 /** Parts of one upload that are under way to S3 at once, as far as a quarter of the pool holds them. */
-const MOST_PARALLEL = 8;
+const MOST_PARALLEL = 5;
 
 /** Milliseconds that parts under way may take to arrive when their upload has broken. */
 const LAST_PARTS = 3000;
@@ -54,9 +54,8 @@ export function partSender(
       return count;
     },
     failure: () => failed?.error,
-    /** Bytes of the unbroken run of parts that S3 has, from the first. */
-    whole: () =>
-      inOrder().reduce((sum, { number, size }, index) => (number === index + 1 ? sum + size : sum), 0),
+    /** What S3 has, in order. */
+    arrived: () => inOrder(),
     async start(part: Filled): Promise<void> {
       const most = Math.floor(budget / 4 / Math.max(part.bytes.length, USUAL_PART));
       while (running.size >= Math.max(2, Math.min(MOST_PARALLEL, most)) && !failed)

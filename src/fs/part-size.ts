@@ -16,8 +16,9 @@ const LARGEST_PART = 5 * 2 ** 30;
 const ANNOUNCED_PARTS = 9_000;
 
 /**
- * Bytes of the next part of an upload: 8 MiB, or a 64th of what was sent, so that the first parts are small and
- * ten thousand of them still reach far; at most `largestPart`.
+ * Bytes of the next part of an upload: 8 MiB, doubled whenever that is still no more than a 32nd of what was sent, so
+ * that the first parts are small and ten thousand of them still reach far; at most `largestPart`. Sizes are few, so
+ * that their buffers can be used again.
  *
  * An announced length is split evenly instead, into parts of which each is then smaller than the last ones would
  * be. It is a hint: a body that goes on behind it has at least a thousand parts left, which grow as usual. Its
@@ -30,7 +31,7 @@ const ANNOUNCED_PARTS = 9_000;
 export function partSize(budget: number, sent: number, announced = 0): number {
   const split = wholeMiB(announced / ANNOUNCED_PARTS);
   const even = sent < announced && split >= USUAL_PART && split <= largestPart(budget);
-  const grown = even ? split : wholeMiB(sent / 64);
+  const grown = even ? split : USUAL_PART * 2 ** Math.floor(Math.log2(Math.max(1, sent / 32 / USUAL_PART)));
   return Math.min(Math.max(USUAL_PART, grown), largestPart(budget));
 }
 

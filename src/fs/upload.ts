@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { crc32OfParts } from './crc32.ts';
-import { isFailure, StorageError } from './errors.ts';
+import { isFailure, StorageError, type StorageFailure } from './errors.ts';
 import { type Claim, discardUpload, type Ledger } from './ledger.ts';
+import { type Durable, durableOf } from './ledger-entry.ts';
 import type { MemoryPool } from './memory-pool.ts';
 import { type ByteSource, type Filled, partFiller } from './part-filler.ts';
 import { partSender } from './part-sender.ts';
@@ -25,8 +26,10 @@ export interface UploadOptions {
   readonly pool: MemoryPool;
   readonly ledger: Ledger;
   readonly to: Location;
-  /** Who sends it, and may resume it if it breaks; undefined: nobody may. */
+  /** Who sends it; undefined: anybody. */
   readonly user: string | undefined;
+  /** Whether the user may resume it if it breaks, unless something stands under the name by then. */
+  readonly resumable: boolean;
   /** What must hold at the commit. */
   readonly condition: Condition;
   readonly attributes: Attributes;
@@ -36,10 +39,19 @@ export interface UploadOptions {
   readonly signal: AbortSignal;
   /** Called when the commit begins: from here on the outcome is S3's. */
   readonly onCommit: () => void;
+  /** Called with its id when a broken upload is parked. */
+  readonly onParked: (uploadId: string) => void;
   /** Settled before the commit; a rejection means that nothing is published. */
   readonly permit: Promise<void>;
   /** Goes on with an upload that has `bytes` in parts already; `onLost` is called when somebody else takes it. */
   readonly begin?: { readonly bytes: number; start(onLost: () => void): Promise<Begun> };
+}
+
+interface Sending extends UploadOptions {
+  /** Neither the client nor the pool is waited for any more. */
+  readonly fail: (error: unknown) => void;
+  /** Bytes of the file that came, or stand before; undefined: not known. */
+  readonly received: () => number | undefined;
 }
 
 /**
@@ -55,20 +67,21 @@ export async function upload(source: ByteSource, options: UploadOptions): Promis
   const stop = new AbortController();
   const going = AbortSignal.any([signal, stop.signal]);
   const filler = partFiller(source, account, { budget: pool.total, announced, signal: going });
+  const received = () => source.bytes && source.bytes + (begin?.bytes ?? 0);
   /** Neither the client nor the pool is waited for any more: others may wait for the memory held here. */
   const fail = (error: unknown) => {
     stop.abort(error);
     source.cancel();
   };
   try {
-    if (begin) return await sendParts(begin.start(lostBy(fail)), filler, { ...options, signal: going }, fail);
+    const sending = { ...options, signal: going, fail, received };
+    if (begin) return await sendParts(begin.start(lostBy(fail)), filler, sending);
     const first = await filler.next(0);
     if (first.ended) return await putWhole(first, options);
     // A refusal is told before much more is sent for nothing.
     await options.permit;
     going.throwIfAborted();
-    const begun = open(options);
-    return await sendParts(begun, filler, { ...options, signal: going }, fail, first);
+    return await sendParts(open(options), filler, sending, first);
   } finally {
     account.close();
   }
@@ -91,20 +104,21 @@ async function putWhole({ bytes }: Filled, options: UploadOptions): Promise<numb
   const conditional = condition.ifAbsent || condition.ifMatch !== undefined;
   const nonce = conditional ? randomUUID() : undefined;
   const commit = store.put(to, bytes, { ...condition, crc32: crc32(bytes), attributes, nonce });
-  await commit.catch((error) => acceptOwn(error, options, nonce));
+  await commit.catch((error) =>
+    acceptOwn(error, options, { nonce, size: bytes.length, crc32: crc32(bytes) }),
+  );
   return bytes.length;
 }
 
 async function sendParts(
   beginning: Promise<Begun>,
   filler: ReturnType<typeof partFiller>,
-  options: UploadOptions,
-  fail: (error: unknown) => void,
+  options: Sending,
   first?: Filled,
 ): Promise<number> {
-  const { store, pool, signal, permit, onCommit, condition } = options;
-  // Awaited below; until then its rejection is nobody's surprise.
-  beginning.catch(() => {});
+  const { store, pool, signal, permit, onCommit, condition, fail, received } = options;
+  // A client need not send a whole part to hear that it is in vain.
+  beginning.catch(fail);
   let part = first ?? (await filler.next(options.begin?.bytes ?? 0).catch((error: unknown) => ({ error })));
   const begun = await beginning;
   const sender = partSender(store, begun, { budget: pool.total, signal, onFailure: fail });
@@ -124,17 +138,23 @@ async function sendParts(
     const held = await claim;
     signal.throwIfAborted();
     onCommit();
-    await held?.remove();
-    const commit = store.completeUpload(begun.upload, parts, { ...condition, crc32: crc32OfParts(parts) });
-    await commit.catch((error) => acceptOwn(error, options, begun.nonce));
+    // A ledger out of reach cannot tell of a claim; then S3 decides, which takes no parts but those named.
+    const struck = await held?.remove().then(() => true, unlessConflict);
+    const whole = { size: sender.bytes, crc32: crc32OfParts(parts) };
+    const commit = store.completeUpload(begun.upload, parts, { ...condition, crc32: whole.crc32 });
+    await commit.catch((error) => acceptOwn(error, options, { nonce: begun.nonce, ...whole }));
+    if (struck === false) await held?.remove().catch(() => {});
     return sender.bytes;
   } catch (error) {
     // A part that failed cut the source, and is the reason of whatever was thrown.
     const reason = sender.failure() ?? (signal.aborted ? signal.reason : error);
-    const resumable = mayResume(options, reason);
+    const resumable = options.resumable && options.ledger.keeps && isBreak(reason);
     await sender.settle(resumable);
-    await leave(begun, await claim, resumable && sender.whole() > 0, options);
-    throw reason;
+    const held = await claim;
+    await leave(begun, held, resumable ? durableOf(sender.arrived(), received()) : undefined, options);
+    throw held?.lost
+      ? new StorageError('conflict', 'another session goes on with it', { cause: reason })
+      : reason;
   } finally {
     (await claim)?.end();
   }
@@ -157,12 +177,16 @@ async function enter(
 async function leave(
   begun: Begun,
   claim: Claim | undefined,
-  resumable: boolean,
-  { store, to }: UploadOptions,
+  durable: Durable | undefined,
+  { store, to, onParked }: UploadOptions,
 ): Promise<void> {
   if (claim?.lost) return;
   try {
-    if (resumable && claim && !(await stands(store, to))) return await claim.park();
+    if (durable && claim && !(await stands(store, to))) {
+      await claim.park(durable);
+      return onParked(begun.upload.uploadId);
+    }
+    await claim?.confirm().catch(unlessConflict);
     await discardUpload(store, begun.upload);
     await claim?.remove();
   } catch (error) {
@@ -171,10 +195,9 @@ async function leave(
   }
 }
 
-/** Whether the user may go on with the upload: not where the name is the server's choice, or an object's old version. */
-function mayResume({ user, ledger, condition }: UploadOptions, reason: unknown): boolean {
-  const free = condition.ifAbsent !== true && condition.ifMatch === undefined;
-  return free && user !== undefined && ledger.keeps && isBreak(reason);
+function unlessConflict(error: unknown): false {
+  if (isFailure(error, 'conflict') || !isFailure(error)) throw error;
+  return false;
 }
 
 /** Refusals are no breaks: nobody goes on with what may not be there. */
@@ -189,6 +212,7 @@ export function isBreak(reason: unknown): boolean {
     'too-large',
     'upload-gone',
     'changed',
+    'conflict',
   );
 }
 
@@ -205,19 +229,27 @@ export async function stands(store: ObjectStore, at: Location): Promise<boolean>
 
 /**
  * A commit whose answer was lost is sent again by the SDK, and then refused because of itself. The nonce in the
- * object's metadata tells whether what stands there is ours.
+ * object's metadata, its size and CRC32 tell whether what stands there is what was sent.
  * @throws the refusal, where it is somebody else's
  */
 async function acceptOwn(
   error: unknown,
   { store, to }: UploadOptions,
-  nonce: string | undefined,
+  sent: { nonce: string | undefined; size: number; crc32: number | undefined },
 ): Promise<void> {
-  if (
-    nonce === undefined ||
-    !isFailure(error, 'exists', 'changed', 'upload-gone', 'not-found', 'conflict', 'unavailable')
-  )
-    throw error;
-  const there = await store.head(to).catch(() => undefined);
-  if (there?.nonce !== nonce) throw error;
+  if (sent.nonce === undefined || !isFailure(error, ...AMBIGUOUS)) throw error;
+  const there = await store.head(to, { checksum: true }).catch(() => undefined);
+  const same = there?.nonce === sent.nonce && there.size === sent.size;
+  const differs = there?.crc32 !== undefined && sent.crc32 !== undefined && there.crc32 !== sent.crc32;
+  if (!same || differs) throw error;
 }
+
+const AMBIGUOUS = [
+  'exists',
+  'changed',
+  'upload-gone',
+  'not-found',
+  'conflict',
+  'unavailable',
+  'throttled',
+] as const satisfies StorageFailure[];

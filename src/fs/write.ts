@@ -1,11 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { isFailure, StorageError } from './errors.ts';
-import { discardUpload, isBroken, type LedgerEntry, resumable } from './ledger.ts';
+import { discardUpload } from './ledger.ts';
+import {
+  bytesOf,
+  durableRun,
+  type LedgerEntry,
+  type LedgerRecord,
+  overwrites,
+  partMark,
+  resumable,
+} from './ledger-entry.ts';
 import type { ByteSource } from './part-filler.ts';
 import { largestUpload, SMALLEST_PART } from './part-size.ts';
 import type { Condition, ObjectStore } from './s3.ts';
-import type { Attributes } from './s3-attributes.ts';
+import { type Attributes, NONCE } from './s3-attributes.ts';
 import type { MultipartUpload, Part } from './s3-multipart.ts';
 import type { ObjectHead } from './s3-objects.ts';
 import type { Storage } from './storage.ts';
@@ -13,12 +22,12 @@ import type { Place } from './tree.ts';
 import { type Begun, isBreak, stands, type UploadOptions, upload } from './upload.ts';
 
 /**
- * What an upload does to what stands under its name: replaces it, or is refused there (`create`); continues it or a
+ * What an upload does to what stands under its name: replaces it, or is refused there (`create`; `named` by the client, not by the server); continues it or a
  * broken upload behind its last byte (`append`); or from a byte on (`restart`).
  */
 export type WriteMode =
   | { readonly kind: 'replace' }
-  | { readonly kind: 'create' }
+  | { readonly kind: 'create'; readonly named: boolean }
   | { readonly kind: 'append' }
   | { readonly kind: 'restart'; readonly offset: number };
 
@@ -31,6 +40,8 @@ export interface WritePlan {
   readonly condition: Condition;
   /** Instead of those that a new file gets. */
   readonly attributes?: Attributes;
+  /** Whether it is parked if it breaks: not where the name is the server's choice, nor onto an object. */
+  readonly resumable: boolean;
   /** Bytes of the object that stand before the client's: the first ones of this version of it. */
   readonly head?: ObjectHead;
   readonly resumed?: { readonly entry: LedgerEntry; readonly parts: readonly Part[] };
@@ -54,33 +65,46 @@ export async function planWrite(
   mode: WriteMode,
 ): Promise<WritePlan> {
   const { kind } = mode;
-  if (mode.kind === 'replace' || mode.kind === 'create')
-    return { place, offset: 0, mode: kind, condition: { ifAbsent: kind === 'create' } };
+  if (mode.kind === 'replace') return { place, offset: 0, mode: kind, condition: {}, resumable: true };
+  if (mode.kind === 'create')
+    return { place, offset: 0, mode: kind, condition: { ifAbsent: true }, resumable: mode.named };
   const [object, left] = await Promise.all([
     store.head(place).catch(notFound),
-    user === undefined ? [] : ledger.entries(place, user, true),
+    user === undefined ? [] : ledger.entries(place, user),
   ]);
+  const expected = mode.kind === 'restart' ? mode.offset : undefined;
   if (object) return planOnto(object);
   const entry = resumable(left);
   const parts = entry && (await durableParts(store, entry.record));
   if (entry && parts) {
-    const run = mode.kind === 'append' ? parts : partsUpTo(parts, mode.offset);
-    if (!run) throw new StorageError('bad-offset', 'not where the broken upload ended');
-    const resumed = { entry, parts: run };
-    return { place, offset: bytesOf(run), mode: kind, condition: {}, resumed };
+    const offset = bytesOf(parts);
+    if ((expected ?? offset) !== offset)
+      throw new StorageError('bad-offset', 'not where the broken upload ended');
+    const resumed = { entry, parts };
+    return { place, offset, mode: kind, condition: { ifAbsent: true }, resumable: true, resumed };
   }
-  if (mode.kind === 'restart') throw new StorageError('bad-offset', 'nothing stands there');
-  return { place, offset: 0, mode: kind, condition: { ifAbsent: true } };
+  if (expected !== undefined) throw new StorageError('bad-offset', 'nothing stands there');
+  return { place, offset: 0, mode: kind, condition: { ifAbsent: true }, resumable: false };
 
   async function planOnto(head: ObjectHead): Promise<WritePlan> {
-    if (isBroken(left, head.modified))
+    const others = overwrites(left, head.modified);
+    if (others.some((each) => !ledger.isAlive(each)))
       throw new StorageError('upload-broken', 'an overwrite of this object broke');
-    const offset = mode.kind === 'restart' ? mode.offset : head.size;
+    if (others.length > 0) throw new StorageError('conflict', 'another session overwrites it');
+    const offset = expected ?? head.size;
     if (offset > head.size) throw new StorageError('bad-offset', 'beyond the end');
-    const { mtime: _, 'ferry-upload': __, ...metadata } = head.attributes.metadata;
+    const { mtime: _, [NONCE]: __, ...metadata } = head.attributes.metadata;
     const tags = head.tagCount > 0 ? await store.tags(place) : undefined;
     const attributes = { ...head.attributes, metadata, tags };
-    return { place, offset, mode: kind, condition: { ifMatch: head.etag }, attributes, head };
+    return {
+      place,
+      offset,
+      mode: kind,
+      condition: { ifMatch: head.etag },
+      attributes,
+      head,
+      resumable: false,
+    };
   }
 }
 
@@ -90,7 +114,7 @@ export async function durableBytes(
   place: Place,
   user: string,
 ): Promise<number | undefined> {
-  const entry = resumable(await ledger.entries(place, user, false));
+  const entry = resumable(await ledger.entries(place, user));
   const parts = entry && (await durableParts(store, entry.record));
   return parts && bytesOf(parts);
 }
@@ -110,13 +134,20 @@ export async function carryOut(
   if ((options.announced ?? 0) > largestUpload(pool.total)) throw new StorageError('too-large', 'by ALLO');
   const { user } = options;
   // What this user left here is not to be continued any more, however the new upload ends.
-  const fresh = mode === 'replace' && user !== undefined && ledger.has(place, user);
-  const discarded = fresh ? ledger.discard(place, user) : undefined;
+  const whole = plan.resumable && !plan.resumed;
+  const discarded =
+    whole && user !== undefined && ledger.has(place, user)
+      ? ledger.discard(place, user).catch(() => {})
+      : undefined;
   const head = plan.head && plan.offset > 0 && plan.offset < SMALLEST_PART ? plan.head : undefined;
   const body = head ? await behindHead(store, plan, head, source, options.signal) : source;
+  let parked: string | undefined;
   try {
     const size = await upload(body, {
       ...options,
+      resumable: plan.resumable && user !== undefined,
+      // An append that broke, also by the end of the process, has changed nothing and may be tried again.
+      user: plan.head && plan.offset === plan.head.size ? undefined : user,
       store,
       pool,
       ledger,
@@ -124,22 +155,43 @@ export async function carryOut(
       condition,
       attributes: plan.attributes ?? options.attributes,
       begin: beginning(storage, plan),
+      onParked: (uploadId) => {
+        parked = uploadId;
+      },
     });
     await discarded;
-    if (ledger.has(place)) await ledger.discard(place);
+    // The file is committed, whatever becomes of what was parked.
+    if (ledger.has(place)) await ledger.discard(place).catch(() => {});
     return size;
   } catch (error) {
-    await discarded?.catch(() => {});
-    const overwrites = mode === 'replace' || (plan.head !== undefined && plan.offset < plan.head.size);
-    if (overwrites && user !== undefined && isBreak(error)) await remember(storage, plan, user);
+    body.cancel();
+    await discarded;
+    const overwrote = whole || (plan.head !== undefined && plan.offset < plan.head.size);
+    if (overwrote && user !== undefined && isBreak(error)) await remember(storage, plan, user, parked);
+    // The name was free, or bore another version, when the upload began.
+    if (mode !== 'create' && mode !== 'replace' && isFailure(error, 'exists'))
+      throw new StorageError('changed', 'somebody else stored it meanwhile', { cause: error });
     throw error;
   }
 }
 
-/** If S3 cannot tell or take it now, the upload's own failure is the one to report. */
-async function remember({ store, ledger }: Storage, { place }: WritePlan, user: string): Promise<void> {
+/**
+ * Notes that a whole upload broke, where a size could be told that says nothing about it: of an object, or of what
+ * another process knows of. If S3 cannot tell or take it now, the upload's own failure is the one to report.
+ */
+async function remember(
+  { store, ledger }: Storage,
+  { place }: WritePlan,
+  user: string,
+  parked: string | undefined,
+): Promise<void> {
+  if (!ledger.keeps) return;
   try {
-    if (ledger.keeps && (await stands(store, place))) await ledger.markBroken(place, user);
+    const others = (await ledger.entries(place, user)).filter(({ record }) => record.uploadId !== parked);
+    if (others.length > 0) await ledger.discard(place, user, parked);
+    if (parked !== undefined) return;
+    if (others.some((each) => ledger.isAlive(each)) || (await stands(store, place)))
+      await ledger.markBroken(place, user);
   } catch (error) {
     if (!isFailure(error)) throw error;
   }
@@ -155,11 +207,18 @@ function beginning(storage: Storage, plan: WritePlan): UploadOptions['begin'] {
       bytes: offset,
       async start(onLost): Promise<Begun> {
         const claim = await ledger.claim(entry, onLost);
-        // A session that has just lost it may have sent more.
-        const parts = await durableParts(store, entry.record).catch(() => undefined);
-        const run = parts && partsUpTo(parts, offset);
-        if (!run) throw new StorageError('upload-gone', 'the broken upload has gone');
-        return { upload: entry.record, parts: run, nonce: entry.record.nonce, claim };
+        try {
+          // A session that has just lost it may have sent more.
+          const there = (await store.listParts(entry.record)).map(partMark);
+          const ours = resumed.parts.map(partMark);
+          if (ours.some((mark) => !there.includes(mark)))
+            throw new StorageError('upload-gone', 'the broken upload has changed');
+          await claim.confirm(there.filter((mark) => !ours.includes(mark)));
+          return { upload: entry.record, parts: resumed.parts, nonce: entry.record.nonce, claim };
+        } catch (error) {
+          claim.end();
+          throw error;
+        }
       },
     };
   }
@@ -238,27 +297,10 @@ async function nextChunk(chunks: AsyncIterator<Buffer>): Promise<Buffer> {
   return value;
 }
 
-/** The unbroken run of parts from the first; undefined where S3 has lost the upload, or has none. */
-async function durableParts(store: ObjectStore, opened: MultipartUpload): Promise<Part[] | undefined> {
-  const parts = await store.listParts(opened).catch(uploadGone);
-  const run = parts?.filter(({ number, size }, index) => number === index + 1 && size >= SMALLEST_PART);
-  return run && run.length > 0 ? run : undefined;
-}
-
-/** The first parts, if they hold just so many bytes. */
-function partsUpTo(parts: readonly Part[], bytes: number): Part[] | undefined {
-  let sum = 0;
-  const run: Part[] = [];
-  for (const part of parts) {
-    if (sum >= bytes) break;
-    run.push(part);
-    sum += part.size;
-  }
-  return sum === bytes ? run : undefined;
-}
-
-function bytesOf(parts: readonly Part[]): number {
-  return parts.reduce((sum, { size }) => sum + size, 0);
+/** The parts that an upload can be continued behind; undefined where S3 has lost it, or has none. */
+async function durableParts(store: ObjectStore, record: LedgerRecord): Promise<Part[] | undefined> {
+  const parts = await store.listParts(record).catch(uploadGone);
+  return parts && durableRun(record, parts);
 }
 
 function notFound(error: unknown): undefined {

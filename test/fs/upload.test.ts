@@ -41,6 +41,8 @@ async function setUp(memory = 64 * MIB) {
       to: { bucket: ferry.bucket, key: 'a' },
       ledger,
       user: undefined,
+      resumable: false,
+      onParked: () => {},
       condition: {},
       attributes: {},
       signal: new AbortController().signal,

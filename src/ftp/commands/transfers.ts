@@ -62,7 +62,11 @@ async function receive(session: Session, plan: WritePlan, transfer: Transfer, ma
     const onCommit = () => transfer.commit();
     // What is announced is the whole file, or what is still to come of it: clients do the one or the other.
     const whole = announced === undefined ? undefined : plan.offset + announced;
-    await filesystem.write(plan, judged(session, transfer, source), { announced: whole, signal, onCommit });
+    await filesystem.write(plan, judged(session, transfer, source, !converts), {
+      announced: whole,
+      signal,
+      onCommit,
+    });
     finish(body.socket);
   } catch (error) {
     body.socket.destroy();
@@ -71,8 +75,11 @@ async function receive(session: Session, plan: WritePlan, transfer: Transfer, ma
 }
 
 /** A source that ends only if the upload is complete. */
-function judged(session: Session, transfer: Transfer, source: ByteSource): ByteSource {
+function judged(session: Session, transfer: Transfer, source: ByteSource, exact: boolean): ByteSource {
   return {
+    get bytes() {
+      return exact ? transfer.bytes : undefined;
+    },
     cancel: () => source.cancel(),
     async fill(into, from) {
       const end = await source.fill(into, from);
@@ -123,7 +130,7 @@ async function stou(session: Session, argument: string, transfer: Transfer): Pro
   const [, stem, extension] = /^(.*?)(\.[^./]*)?$/s.exec(argument.trim() || 'file') ?? [];
   // As RETR in the same directory would find it.
   const name = `${stem}.${randomBytes(6).toString('hex')}${extension ?? ''}`;
-  const planned = await plan(session, session.resolve(name), transfer, { kind: 'create' });
+  const planned = await plan(session, session.resolve(name), transfer, { kind: 'create', named: false });
   await receive(session, planned, transfer, `FILE: ${name}`);
   return reply(226, `Transfer complete (unique file name: ${name}).`);
 }

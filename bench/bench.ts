@@ -38,6 +38,8 @@ export interface Scenario {
   readonly onlyNamed?: boolean;
   /** Needs no more than FTP, so that any server can be measured. */
   readonly anyServer?: boolean;
+  /** The store keeps no bodies: what goes up would not fit into memory. */
+  readonly discard?: boolean;
   run(bench: Bench): Promise<Row[]>;
 }
 

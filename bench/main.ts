@@ -68,10 +68,10 @@ async function measure(): Promise<boolean> {
   const pid = values.pid === undefined ? undefined : Number(values.pid);
   const rows: Row[] = [];
   const failed: string[] = [];
-  for (const { name, run } of chosen(foreign !== undefined)) {
+  for (const { name, run, discard = false } of chosen(foreign !== undefined)) {
     const started = performance.now();
     try {
-      await using bench = await openBench({ rounds, foreign, pid, discard: name === 'huge' });
+      await using bench = await openBench({ rounds, foreign, pid, discard });
       rows.push(...(await run(bench)));
     } catch (error) {
       failed.push(`${name}: ${error instanceof Error ? error.message : error}`);

@@ -75,6 +75,8 @@ export interface Config {
   readonly objects: ObjectRules;
   /** What an upload does to a name that is taken: replace the file, be refused, or take a free name. */
   readonly overwrite: 'replace' | 'refuse' | 'number';
+  /** Times that are shown: those of the upload, or those that clients have set. */
+  readonly mtime: 'upload' | 'stored';
   /** Milliseconds for which a broken upload can be resumed; 0: not at all. */
   readonly parking: number;
   readonly log: 'pretty' | 'json' | undefined;
@@ -312,6 +314,7 @@ export function parseEnvironment(env: Readonly<Record<string, string | undefined
       carryOver: or('FERRY_CARRY_OVER', onOff, false),
     },
     overwrite: or('FERRY_OVERWRITE', oneOf('replace', 'refuse', 'number'), 'replace'),
+    mtime: or('FERRY_MTIME', oneOf('upload', 'stored'), 'upload'),
     parking: or('FERRY_RESUME', parking, DAY),
     log: optional('FERRY_LOG', oneOf('pretty', 'json')),
     banner: or('FERRY_BANNER', text, 'Ferry ready.'),

@@ -210,13 +210,14 @@ test.for(Object.entries(OPERATIONS))(
           rule = proxy.fault(meets, fault, { times });
         });
         rule?.remove();
-        // Nobody learned its id: S3's lifecycle rule is all that is left for these (docs/SEMANTICS.md).
-        if (kind === 'CreateMultipartUpload') await abortUploads(ferry, directory);
         await judge(ferry, directory, operation, code, refused).catch((cause: unknown) => {
           throw new Error(`${told} at ${kind}: ${code}`, { cause });
         });
       }),
     );
+    // Nobody learned their ids: S3's lifecycle rule is all that is left for these (docs/SEMANTICS.md).
+    for (const [index, { kind }] of cases.entries())
+      if (kind === 'CreateMultipartUpload') await abortUploads(ferry, `${first}-${index}`);
   },
 );
 

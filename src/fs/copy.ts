@@ -52,10 +52,16 @@ export async function copyObject(
   await store.copy(from, to, {
     sourceEtag: from.etag,
     ifAbsent,
+    ifMatch: ontoItself(from, to),
     attributes: replaced ?? kept,
     replaced: replaced !== undefined,
     signal,
   });
+}
+
+/** Onto itself, a copy must not bury a version that came meanwhile: the ETag that has to stand there. */
+function ontoItself(from: Version, to: Location): string | undefined {
+  return from.bucket === to.bucket && from.key === to.key ? from.etag : undefined;
 }
 
 async function copyInParts(
@@ -72,10 +78,8 @@ async function copyInParts(
   try {
     const parts = await copyParts(store, from, open, partSize, signal);
     signal?.throwIfAborted();
-    // Onto itself, the copy must not bury a version that came meanwhile.
-    const ifMatch = from.bucket === to.bucket && from.key === to.key ? from.etag : undefined;
     const crc32 = source.crc32 ?? crc32OfParts(parts);
-    await store.completeUpload(open, parts, { crc32, ifAbsent, ifMatch });
+    await store.completeUpload(open, parts, { crc32, ifAbsent, ifMatch: ontoItself(from, to) });
   } catch (error) {
     // A commit whose answer was lost and that is sent again is refused because of itself.
     const there = await store.head(to).catch(() => undefined);

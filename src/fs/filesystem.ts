@@ -1,16 +1,18 @@
 import { Readable } from 'node:stream';
 import type { Identity } from '../identity/identity.ts';
 import { carriedOver, mergeAttributes, objectAttributes } from './attributes.ts';
+import { notFound } from './copy.ts';
 import type { Digest, DigestAlgorithm, Stretch } from './digest.ts';
 import { type OpenFile, openDownload } from './download.ts';
 import { isFailure, StorageError } from './errors.ts';
 import { freeName } from './free-name.ts';
-import { directoryEntry, type Entry, entriesOf, fileEntry, firstPage } from './listing.ts';
+import { type Batches, directoryEntry, type Entry, entriesOf, fileEntry, firstPage } from './listing.ts';
 import { encodeName } from './names.ts';
 import type { ByteSource } from './part-filler.ts';
 import { renameDirectory, renameFile } from './rename.ts';
 import type { ListedObject, ObjectHead } from './s3-objects.ts';
 import type { Storage } from './storage.ts';
+import { setTime } from './times.ts';
 import { isHidden, isNameless, locate, need, type Place, parentOf } from './tree.ts';
 import { stands } from './upload.ts';
 import { carryOut, durableBytes, planWrite, type WriteMode, type WritePlan } from './write.ts';
@@ -62,7 +64,10 @@ export class Filesystem {
     const place = this.locate(path);
     need(place, 'list', 'read');
     if (isNameless(place)) throw new StorageError('is-a-directory', 'no name');
-    return fileEntry(path.slice(path.lastIndexOf('/') + 1), await this.#storage.store.head(place));
+    const { store, times } = this.#storage;
+    const head = await store.head(place);
+    const modified = times?.learn(place, head) ?? head.modified;
+    return fileEntry(path.slice(path.lastIndexOf('/') + 1), { size: head.size, modified });
   }
 
   /** A file or a directory, as its directory's listing shows it; one ListObjectsV2. @throws StorageError not-found, denied */
@@ -73,7 +78,22 @@ export class Filesystem {
     const { file, directory } = place.root ? { directory: true } : await this.#probe(place);
     if (directory || this.#wasEmptied(place)) return directoryEntry(name);
     if (!file) throw new StorageError('not-found', 'no such file or directory');
-    return fileEntry(name, file);
+    const modified = (await this.#storage.times?.of(place, file)) ?? file.modified;
+    return fileEntry(name, { size: file.size, modified });
+  }
+
+  /** A listing with the times that its files are to show: see `StoredTimes`. @throws StorageError */
+  timed(batches: Batches, signal?: AbortSignal): Batches {
+    return this.#storage.times?.timed(batches, signal) ?? batches;
+  }
+
+  /** Sets the time of a file; see `setTime`. @throws StorageError not-found, denied, changed */
+  async setTime(path: string, time: Date): Promise<void> {
+    const place = this.locate(path);
+    need(place, 'write');
+    need(place, 'overwrite');
+    if (isNameless(place)) throw new StorageError('is-a-directory', 'no name');
+    await setTime(this.#storage.store, place, time);
   }
 
   /** Settles if the path is a directory, and remembers it; one ListObjectsV2. @throws StorageError not-found */
@@ -93,7 +113,7 @@ export class Filesystem {
     path: string,
     namePrefix: string,
     signal?: AbortSignal,
-  ): Promise<{ file: boolean; batches: AsyncIterable<readonly Entry[]> | Iterable<readonly Entry[]> }> {
+  ): Promise<{ file: boolean; batches: Batches }> {
     const place = this.locate(path);
     need(place, 'list');
     const { store } = this.#storage;
@@ -388,8 +408,4 @@ export class Filesystem {
     for (const path of this.#known)
       if (path === directory || path.startsWith(`${directory}/`)) this.#known.delete(path);
   }
-}
-
-function notFound(error: unknown): undefined {
-  if (!isFailure(error, 'not-found')) throw error;
 }

@@ -33,6 +33,17 @@ export interface LedgerEntry {
   readonly record: LedgerRecord;
 }
 
+/** An entry's record; undefined for what Ferry did not write. */
+export function parseRecord(text: string): LedgerRecord | undefined {
+  try {
+    const record = JSON.parse(text) as Partial<LedgerRecord> | null;
+    const whole = [record?.bucket, record?.key, record?.uploadId, record?.state, record?.nonce];
+    return whole.every((value) => typeof value === 'string') ? (record as LedgerRecord) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** A part and its content. */
 export function partMark({ number, etag }: Part): string {
   return `${number}:${etag}`;

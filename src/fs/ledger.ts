@@ -3,7 +3,14 @@ import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { crc32 } from 'node:zlib';
 import { isFailure, StorageError } from './errors.ts';
-import { type Durable, keyHash, type LedgerEntry, type LedgerRecord, prefixOf } from './ledger-entry.ts';
+import {
+  type Durable,
+  keyHash,
+  type LedgerEntry,
+  type LedgerRecord,
+  parseRecord,
+  prefixOf,
+} from './ledger-entry.ts';
 import type { Location, ObjectStore } from './s3.ts';
 import type { MultipartUpload } from './s3-multipart.ts';
 
@@ -283,7 +290,8 @@ export class Ledger {
         try {
           const key = place.prefix + name;
           const { body, etag, modified } = await store.get({ bucket: place.bucket, key });
-          return { name, etag, modified, record: JSON.parse(await text(body)) as LedgerRecord };
+          const record = parseRecord(await text(body));
+          return record && { name, etag, modified, record };
         } catch (error) {
           if (!isFailure(error, 'not-found')) throw error;
           this.#index.delete(name);

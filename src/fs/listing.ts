@@ -1,6 +1,6 @@
 import { encodeName } from './names.ts';
-import type { ObjectStore } from './s3.ts';
-import type { ListedObject, ListPage } from './s3-objects.ts';
+import type { Location, ObjectStore } from './s3.ts';
+import type { ListedObject, ListPage, ObjectInfo } from './s3-objects.ts';
 
 /** A file or a directory as a listing shows it. */
 export interface Entry {
@@ -10,7 +10,12 @@ export interface Entry {
   /** Bytes; 0 for a directory. */
   readonly size: number;
   readonly modified: Date;
+  /** What ListObjectsV2 told of a file; undefined where `modified` comes from elsewhere. */
+  readonly object?: Location & ObjectInfo;
 }
+
+/** The entries of a listing, a batch a page. */
+export type Batches = AsyncIterable<readonly Entry[]> | Iterable<readonly Entry[]>;
 
 /**
  * The time of every directory. S3 keeps none for a prefix, and "now" would make mirrors copy again; a constant
@@ -73,7 +78,7 @@ export async function* entriesOf(
       const directories = new Set(page.prefixes);
       const shown = files.filter((file) => !held.includes(file) && !directories.has(`${file.key}/`));
       const prefixes = page.prefixes.filter((prefix) => prefix !== hidden);
-      yield merge(shown, prefixes, directory.length);
+      yield merge(level, shown, prefixes);
       page = await following;
     }
   } finally {
@@ -97,7 +102,11 @@ function lastKey({ objects, prefixes }: ListPage): string {
   return isBefore(prefix, object) ? object : prefix;
 }
 
-function merge(files: readonly ListedObject[], prefixes: readonly string[], skip: number): Entry[] {
+function merge(
+  { bucket, directory: { length: skip } }: Level,
+  files: readonly ListedObject[],
+  prefixes: readonly string[],
+): Entry[] {
   const entries: Entry[] = [];
   let next = 0;
   for (const file of files) {
@@ -107,7 +116,7 @@ function merge(files: readonly ListedObject[], prefixes: readonly string[], skip
       prefix = prefixes[++next]
     )
       entries.push(directoryEntry(encodeName(prefix.slice(skip, -1))));
-    entries.push(fileEntry(encodeName(file.key.slice(skip)), file));
+    entries.push({ ...fileEntry(encodeName(file.key.slice(skip)), file), object: { bucket, ...file } });
   }
   for (const prefix of prefixes.slice(next)) entries.push(directoryEntry(encodeName(prefix.slice(skip, -1))));
   return entries;

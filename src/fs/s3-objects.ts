@@ -185,6 +185,7 @@ export function objectOperations({ requests, downloads, checked }: Clients) {
      * @param options.sourceEtag copies only this version of the source: else StorageError changed
      * @param options.attributes the copy's attributes, of which only storage class and encryption are taken
      * unless `replaced`
+     * @param options.ifMatch the ETag of what is replaced: else StorageError changed
      * @throws StorageError not-found, exists where `ifAbsent` is set and the key is taken
      */
     async copy(
@@ -193,12 +194,13 @@ export function objectOperations({ requests, downloads, checked }: Clients) {
       options: {
         sourceEtag?: string;
         ifAbsent?: boolean;
+        ifMatch?: string;
         attributes?: Attributes;
         replaced?: boolean;
         signal?: AbortSignal;
       } = {},
     ): Promise<void> {
-      const { sourceEtag, ifAbsent, attributes = {}, replaced, signal } = options;
+      const { sourceEtag, ifAbsent, ifMatch, attributes = {}, replaced, signal } = options;
       const { Metadata, Tagging, StorageClass, ServerSideEncryption, SSEKMSKeyId, ...headers } =
         toInput(attributes);
       const command = new CopyObjectCommand({
@@ -207,13 +209,14 @@ export function objectOperations({ requests, downloads, checked }: Clients) {
         CopySource: copySource(from),
         CopySourceIfMatch: sourceEtag,
         IfNoneMatch: ifAbsent ? '*' : undefined,
+        IfMatch: ifMatch,
         StorageClass,
         ServerSideEncryption,
         SSEKMSKeyId,
         ...(replaced && { ...headers, Metadata, MetadataDirective: 'REPLACE' }),
         ...(replaced && Tagging !== undefined && { Tagging, TaggingDirective: 'REPLACE' }),
       });
-      await named(requests.send(command, { abortSignal: signal }), { sourceEtag });
+      await named(requests.send(command, { abortSignal: signal }), { sourceEtag, ifMatch });
     },
 
     /** DeleteObject. A missing key is no failure. @throws StorageError changed by the condition */

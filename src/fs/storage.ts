@@ -4,6 +4,7 @@ import { EmptiedDirectories } from './emptied-directories.ts';
 import { Ledger } from './ledger.ts';
 import { MemoryPool } from './memory-pool.ts';
 import type { ObjectStore } from './s3.ts';
+import { StoredTimes } from './times.ts';
 
 /** What the filesystems of all sessions of the process share. */
 export interface Storage {
@@ -18,6 +19,8 @@ export interface Storage {
   readonly ledger: Ledger;
   /** Where Ferry keeps what clients do not see: key prefix, ending in `/`. */
   readonly hidden: { readonly bucket: string; readonly prefix: string };
+  /** Undefined: times are those of the upload. */
+  readonly times: StoredTimes | undefined;
   /** What an upload does where its name is taken. */
   readonly overwrite: Config['overwrite'];
   readonly objects: Config['objects'];
@@ -35,6 +38,7 @@ export function openStorage(config: Config, store: ObjectStore, onError: (error:
     ledger: new Ledger({ store, place, keep: config.parking, onError }),
     digester: new Digester(store, config.limits.digest),
     hidden,
+    times: config.mtime === 'stored' ? new StoredTimes(store) : undefined,
     overwrite: config.overwrite,
     objects: config.objects,
     pool: new MemoryPool(config.memory),

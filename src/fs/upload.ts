@@ -191,12 +191,12 @@ async function leave(
     await claim?.remove();
   } catch (error) {
     // The ledger's sweep finds what is left; the upload's own failure is the one to report.
-    if (!isFailure(error)) throw error;
+    if (!(error instanceof StorageError)) throw error;
   }
 }
 
 function unlessConflict(error: unknown): false {
-  if (isFailure(error, 'conflict') || !isFailure(error)) throw error;
+  if (isFailure(error, 'conflict') || !(error instanceof StorageError)) throw error;
   return false;
 }
 

@@ -193,7 +193,7 @@ async function remember(
     if (others.some((each) => ledger.isAlive(each)) || (await stands(store, place)))
       await ledger.markBroken(place, user);
   } catch (error) {
-    if (!isFailure(error)) throw error;
+    if (!(error instanceof StorageError)) throw error;
   }
 }
 

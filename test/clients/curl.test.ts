@@ -3,8 +3,10 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, inject, test } from 'vitest';
+import { DURABLE, expectObject, FILE } from '../support/broken.ts';
 import { getObject, keysOf, putObject } from '../support/objects.ts';
 import { type Bench, withBench } from './support/bench.ts';
+import { breakOff } from './support/broken.ts';
 import { type Client, type Place, urlOf } from './support/client.ts';
 import { execute } from './support/execute.ts';
 import { objectSize } from './support/objects.ts';
@@ -140,6 +142,17 @@ describe('curl', () => {
       await say({ path: 'digits', options: ['-o', file, '-Q', '-DELE digits'] });
       expect(await readFile(file, 'utf8')).toBe('0123456789');
       expect(await keysOf(ferry)).toEqual([]);
+    }),
+  );
+
+  test(
+    'goes on with a broken upload by -C -: SIZE and APPE',
+    bench(async ({ ferry, local, say, commands, transfers }) => {
+      const file = await breakOff(ferry, local, 'broken');
+      await say({ path: 'broken', options: ['-C', '-', '-T', file] });
+      expect(commands().slice(-6)).toEqual(expect.arrayContaining(['SIZE broken', 'APPE broken']));
+      expect(transfers().at(-1)).toMatchObject({ verb: 'APPE', bytes: FILE.length - DURABLE, code: 226 });
+      await expectObject(ferry, 'broken', FILE);
     }),
   );
 

@@ -1,8 +1,10 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { DURABLE, expectObject, FILE } from '../support/broken.ts';
 import { getObject, keysOf, putObject } from '../support/objects.ts';
 import { type Bench, withBench } from './support/bench.ts';
+import { breakOff } from './support/broken.ts';
 import type { Client } from './support/client.ts';
 import { execute } from './support/execute.ts';
 import { scenarios } from './support/scenarios.ts';
@@ -71,6 +73,16 @@ describe.each(ftplib.modes)('Python ftplib, %s', (mode) => {
         ['read_piece', 'digits', '1999994', '6'],
       );
       expect(answer.match(/^piece: .*$/gm)).toEqual(['piece: 345678', 'piece: 456789']);
+    }),
+  );
+
+  test(
+    'goes on with a broken upload by storbinary(rest=n)',
+    bench(async ({ ferry, local, say, commands }) => {
+      const file = await breakOff(ferry, local, 'broken');
+      await say(['put_rest', file, 'broken']);
+      expect(commands()).toContain(`REST ${DURABLE}`);
+      await expectObject(ferry, 'broken', FILE);
     }),
   );
 

@@ -1,8 +1,10 @@
-import { readdir, readFile, rename } from 'node:fs/promises';
+import { readdir, readFile, rename, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, inject, test } from 'vitest';
+import { DURABLE, expectObject, FILE } from '../support/broken.ts';
 import { keysOf, putObject } from '../support/objects.ts';
 import { type Bench, withBench } from './support/bench.ts';
+import { breakOff } from './support/broken.ts';
 import type { Client, Place } from './support/client.ts';
 import { execute } from './support/execute.ts';
 import { expectSameBytes } from './support/samples.ts';
@@ -69,6 +71,30 @@ describe('lftp', () => {
     }),
   );
 
+  test('keeps the times of files where they are stored, and finds them the same the second time', () =>
+    withBench(
+      lftp,
+      { env: { FERRY_MTIME: 'stored' } },
+      async ({ ferry, local, run, transfers, commands }) => {
+        const folder = join(local, 'tree');
+        await makeTree(folder);
+        const made = new Date('2002-07-17T21:07:15Z');
+        for (const path of Object.keys(TREE)) await utimes(join(folder, path), made, made);
+        await run(['putTree', folder, 'tree']);
+        expect(stored(transfers())).toHaveLength(Object.keys(TREE).length);
+        const set = () => commands().filter((line) => line.startsWith('MFMT')).length;
+        expect(set()).toBe(Object.keys(TREE).length);
+        await run(['putTree', folder, 'tree']);
+        expect(stored(transfers())).toHaveLength(Object.keys(TREE).length);
+        expect(set()).toBe(Object.keys(TREE).length);
+        await expectTreeObjects(ferry, 'tree');
+        // The other way the times come back, since they are in the listings.
+        const back = join(local, 'back');
+        await run(['getTree', 'tree', back]);
+        for (const path of Object.keys(TREE)) expect((await stat(join(back, path))).mtime).toEqual(made);
+      },
+    ));
+
   test(
     'mirrors up what is new, and with --delete takes away what is gone',
     bench(async ({ ferry, local, run, say, transfers }) => {
@@ -109,6 +135,26 @@ describe('lftp', () => {
       await say('set net:limit-rate 25000000', `pget -n 4 large.bin -o ${q(back)}`);
       await expectSameBytes(back, large);
       expect(commands()).toContain(`REST ${large.size / 2}`);
+    }),
+  );
+
+  test(
+    'goes on with a broken upload by put -c',
+    bench(async ({ ferry, local, say, transfers }) => {
+      const file = await breakOff(ferry, local, 'broken');
+      await say(`put -c ${q(file)} -o broken`);
+      expect(transfers().at(-1)).toMatchObject({ bytes: FILE.length - DURABLE, code: 226 });
+      await expectObject(ferry, 'broken', FILE);
+    }),
+  );
+
+  test(
+    'mirrors a tree up with -c over a broken upload, and what is there is whole',
+    bench(async ({ ferry, local, say }) => {
+      await putObject(ferry, 'tree/');
+      await breakOff(ferry, local, 'tree/broken');
+      await say(`mirror -R -c ${q(join(local, 'tree'))} tree`);
+      await expectObject(ferry, 'tree/broken', FILE);
     }),
   );
 

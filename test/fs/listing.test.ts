@@ -50,11 +50,12 @@ const shown = (batches: readonly Entry[][]) =>
 
 test('a page gives a batch, of which files have their size and time and directories the constant time', async () => {
   const { store } = storeOf(['in/', 'in/a', 'in/b/c', 'in/d'], 1000);
+  const object = (key: string) => ({ bucket: 'b', key, size: key.length, etag: '', modified });
   expect(await batchesOf(store, 'in/')).toEqual([
     [
-      { name: 'a', type: 'file', size: 4, modified },
+      { name: 'a', type: 'file', size: 4, modified, object: object('in/a') },
       { name: 'b', type: 'directory', size: 0, modified: DIRECTORY_TIME },
-      { name: 'd', type: 'file', size: 4, modified },
+      { name: 'd', type: 'file', size: 4, modified, object: object('in/d') },
     ],
   ]);
 });

@@ -51,9 +51,9 @@ test('a part has whole mebibytes, at least 8, at most 17/64 of the budget and 5 
   );
 });
 
-test('parts begin with 8 MiB and grow to a 64th of what was sent', () => {
-  const sizes = [0, 512 * MIB, 513 * MIB, GIB, 100 * GIB].map((sent) => partSize(256 * MIB, sent) / MIB);
-  expect(sizes).toEqual([8, 8, 9, 16, 68]);
+test('parts begin with 8 MiB and double when that is a 32nd of what was sent', () => {
+  const sent = [0, 511 * MIB, 512 * MIB, GIB - 1, GIB, 2 * GIB, 100 * GIB];
+  expect(sent.map((bytes) => partSize(256 * MIB, bytes) / MIB)).toEqual([8, 8, 16, 16, 32, 64, 68]);
 });
 
 test('a slow beginning, of parts of 5 MiB up to 512 MiB, still reaches 625 GiB with 256 MiB', () => {

@@ -3,9 +3,6 @@ import type { Handler, Rows } from '../command.ts';
 import { parentPath, quotePath } from '../path.ts';
 import { type Reply, ReplyError, reply } from '../reply.ts';
 import type { Session } from '../session.ts';
-import { formatTimeVal, parseTimeVal } from '../time.ts';
-
-const MTIME_REFUSED = 'Times are those of the upload here and cannot be set.';
 
 async function enter(session: Session, path: string): Promise<Reply> {
   await session.login.filesystem.enter(path);
@@ -59,27 +56,6 @@ async function size(session: Session, argument: string): Promise<Reply> {
   return reply(213, String(await session.login.filesystem.size(session.resolve(argument))));
 }
 
-/** Also takes the form that sets a time, which by default is refused: the time shown is the upload's. */
-async function mdtm(session: Session, argument: string): Promise<Reply> {
-  const { filesystem } = session.login;
-  const time = /^\d{14}(\.\d+)?([+-]\d+)? /.exec(argument);
-  if (time && !(await filesystem.fileExists(session.resolve(argument)))) return reply(504, MTIME_REFUSED);
-  const file = await filesystem.file(session.resolve(argument));
-  return reply(213, formatTimeVal(file.modified));
-}
-
-function mfmt(_: Session, argument: string): Reply {
-  const [, time = '', path = ''] = /^(\S+) (.+)$/s.exec(argument) ?? [];
-  if (path === '' || !parseTimeVal(time)) return reply(501, 'Syntax: MFMT <YYYYMMDDhhmmss> <file>');
-  return reply(504, MTIME_REFUSED);
-}
-
-function mff(_: Session, argument: string): Reply {
-  return /^\S+=\S* .+$/s.test(argument)
-    ? reply(504, MTIME_REFUSED)
-    : reply(501, 'Syntax: MFF <fact>=<value>; <file>');
-}
-
 /** 550 is what clients know for a directory that cannot be made because the name is taken. */
 export function nameTaken(error: unknown): never {
   if (isFailure(error, 'exists')) throw new ReplyError(550, 'The name exists already.', { cause: error });
@@ -110,7 +86,4 @@ export const FILES: Rows = {
   RNFR: { argument: 'path', needs: ['rename'], help: 'RNFR <path>', run: rnfr },
   RNTO: { argument: 'path', changes: true, needs: ['rename'], writes: true, help: 'RNTO <path>', run: rnto },
   SIZE: { argument: 'path', needs: ['list', 'read'], help: 'SIZE <file>', feat: () => ['SIZE'], run: size },
-  MDTM: { argument: 'path', needs: ['list', 'read'], help: 'MDTM <file>', feat: () => ['MDTM'], run: mdtm },
-  MFMT: { argument: 'path', needs: ['write'], help: 'MFMT <time> <file>', run: mfmt },
-  MFF: { argument: 'path', needs: ['write'], help: 'MFF <facts> <file>', run: mff },
 };

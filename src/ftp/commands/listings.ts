@@ -1,4 +1,4 @@
-import type { Entry } from '../../fs/listing.ts';
+import type { Batches } from '../../fs/listing.ts';
 import { keyBeginning } from '../../fs/names.ts';
 import type { Rows } from '../command.ts';
 import { send } from '../data.ts';
@@ -19,8 +19,6 @@ import type { Transfer } from '../transfer.ts';
 
 /** Lines of STAT, which holds up the control connection. */
 const MOST_STAT_LINES = 10_000;
-
-type Batches = AsyncIterable<readonly Entry[]> | Iterable<readonly Entry[]>;
 
 interface Found {
   readonly file: boolean;
@@ -89,7 +87,10 @@ function list(session: Session, argument: string, transfer: Transfer): Promise<R
   return transmit(session, transfer, async (signal) => {
     const { batches } = await find(session, argument, signal);
     const now = new Date();
-    return { batches, line: (entry) => formatLs(entry, now) };
+    return {
+      batches: session.login.filesystem.timed(batches, signal),
+      line: (entry) => formatLs(entry, now),
+    };
   });
 }
 
@@ -105,10 +106,11 @@ function mlsd(session: Session, argument: string, transfer: Transfer): Promise<R
   return transmit(session, transfer, async (signal) => {
     const path = argument === '' ? session.state.cwd : session.resolve(argument);
     transfer.path = path;
-    const { file, batches } = await session.login.filesystem.list(path, '', signal);
+    const { filesystem } = session.login;
+    const { file, batches } = await filesystem.list(path, '', signal);
     if (file) throw new ReplyError(501, 'Not a directory.');
     const facts = factsOf(session, path);
-    return { batches, line: (entry) => `${facts(entry)} ${entry.name}` };
+    return { batches: filesystem.timed(batches, signal), line: (entry) => `${facts(entry)} ${entry.name}` };
   });
 }
 
@@ -149,7 +151,7 @@ async function stat(session: Session, argument: string): Promise<Reply> {
   const { file, batches } = await find(session, argument);
   const now = new Date();
   const lines: string[] = [];
-  for await (const batch of batches) {
+  for await (const batch of session.login.filesystem.timed(batches)) {
     lines.push(...batch.map((entry) => formatLs(entry, now)));
     if (lines.length > MOST_STAT_LINES) throw new ReplyError(552, 'Too many entries for STAT, use LIST.');
   }

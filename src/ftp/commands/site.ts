@@ -3,6 +3,7 @@ import type { Rows } from '../command.ts';
 import { multiline, type Reply, reply } from '../reply.ts';
 import type { Session } from '../session.ts';
 import { nameTaken } from './files.ts';
+import { utime } from './times.ts';
 
 const CHMOD = 'SITE CHMOD <mode> <path>';
 
@@ -10,14 +11,6 @@ function chmod({ config }: Session, argument: string): Reply {
   if (!/^[0-7]{3,4} .+$/s.test(argument)) return reply(501, `Syntax: ${CHMOD}`);
   if (config.chmod === 'refuse') return reply(550, 'Objects have no modes.');
   return reply(200, 'Noted; objects have no modes.');
-}
-
-/** Both forms that clients send (protocol reference, section 9). */
-function utime(_: Session, argument: string): Reply {
-  const first = /^\d{12}(\d\d)? .+$/s;
-  const second = /^.+ \d{14} \d{14} \d{14} UTC$/s;
-  if (!first.test(argument) && !second.test(argument)) return reply(501, 'Syntax: SITE UTIME <time> <path>');
-  return reply(504, 'Times are those of the upload here and cannot be set.');
 }
 
 /** `SITE MKDIR a/b/c` makes every directory that is missing on the way. */

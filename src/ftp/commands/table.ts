@@ -7,6 +7,7 @@ import { generated, INFORMATION } from './information.ts';
 import { LISTINGS } from './listings.ts';
 import { PARAMETERS } from './parameters.ts';
 import { SITE } from './site.ts';
+import { TIMES } from './times.ts';
 import { TRANSFERS } from './transfers.ts';
 
 /** RFC 775 and RFC 1123 4.1.3.1: old names of the same commands. */
@@ -47,6 +48,7 @@ const SERVED: Rows = {
   ...TRANSFERS,
   ...LISTINGS,
   ...FILES,
+  ...TIMES,
   ...DIGESTS,
   ...INFORMATION,
   ...SITE,

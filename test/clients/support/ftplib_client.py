@@ -42,6 +42,15 @@ def machine(ftp):
     return '\n'.join(f'{facts["type"]} {facts.get("size", "")} {name}' for name, facts in ftp.mlsd())
 
 
+def put_rest(ftp, file, name):
+    """Goes on with an upload where the server says that it ended."""
+    ftp.voidcmd('TYPE I')
+    rest = ftp.size(name)
+    with open(file, 'rb') as source:
+        source.seek(rest)
+        ftp.storbinary(f'STOR {name}', source, rest=rest)
+
+
 def rename(ftp, old, new):
     ftp.rename(old, new)
 

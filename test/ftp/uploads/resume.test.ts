@@ -440,3 +440,29 @@ test.for(['drain', 'stop'] as const)('%s of the server parks the uploads that it
   expect((await elsewhere.upload('APPE a', FILE.subarray(DURABLE)))[1]).toMatchObject({ code: 226 });
   await expectObject(ferry, 'a', FILE);
 });
+
+/** How clients that resume ask, command by command. */
+const DIALOGUES = [
+  ['FileZilla: a listing, SIZE, then APPE', ['TYPE I', 'SIZE a', 'MDTM a'], 'APPE a'],
+  ['FileZilla with REST: SIZE, REST, then STOR', ['TYPE I', 'SIZE a', `REST ${DURABLE}`], 'STOR a'],
+  ['WinSCP: a keep-alive between SIZE and APPE', ['TYPE I', 'SIZE a', 'PWD', 'REST 0', 'TYPE I'], 'APPE a'],
+  [
+    'WinSCP with REST: OPTS REST STOR is refused, SIZE, REST, then STOR',
+    ['OPTS REST STOR', 'SIZE a', `REST ${DURABLE}`],
+    'STOR a',
+  ],
+] as const;
+
+test.for(DIALOGUES)('a broken upload is finished as clients ask: %s', async ([, commands, line]) => {
+  await using ferry = await startFerry();
+  using client = await ferry.login();
+  await breakUpload(client, 'STOR a');
+  const told: Record<string, number> = { 'OPTS REST STOR': 501, 'SIZE a': 213, 'MDTM a': 550, PWD: 257 };
+  for (const command of commands)
+    expect(await client.command(command)).toMatchObject({
+      code: told[command] ?? (command.startsWith('REST') ? 350 : 200),
+    });
+  expect((await client.upload(line, FILE.subarray(DURABLE)))[1]).toMatchObject({ code: 226 });
+  expect(await client.command('SIZE a')).toMatchObject({ text: `213 ${FILE.length}` });
+  await expectObject(ferry, 'a', FILE);
+});

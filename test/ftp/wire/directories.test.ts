@@ -107,7 +107,10 @@ describe('CWD, CDUP and PWD', () => {
     await using ferry = await startFerry();
     await putObject(ferry, 'bell\x07/a', 'x');
     using client = await ferry.login();
-    await dialogue(client, 'C: CWD bell\x07\nS: 250 …\nC: PWD\nS: 257 "/bell%(07)" is the current directory.');
+    await dialogue(
+      client,
+      'C: CWD bell\x07\nS: 250 …\nC: PWD\nS: 257 "/bell%(07)" is the current directory.',
+    );
   });
 });
 

@@ -106,8 +106,8 @@ describe('REST', () => {
   test.each([
     ['RETR missing', 550],
     ['RETR digits.txt', 425],
-    ['STOR other.txt', 504],
-    ['APPE digits.txt', 504],
+    ['STOR other.txt', 554],
+    ['APPE digits.txt', 554],
     ['LIST', 425],
     ['NLST missing', 550],
     ['MLSD digits.txt', 501],
@@ -154,15 +154,24 @@ describe('REST', () => {
     expect(await retrieve(client)).toBe('new');
   });
 
-  test('before STOR and APPE is not served yet, and leaves the file as it was', async () => {
+  test('before STOR keeps the beginning, before APPE it must be the end', async () => {
     await using ferry = await startFerry();
     using client = await withDigits(ferry);
-    await client.command('EPSV');
-    for (const line of ['STOR digits.txt', 'APPE digits.txt', 'APPE new.txt']) {
-      await client.command('REST 4');
-      expect([line, (await client.command(line)).code]).toEqual([line, 504]);
+    for (const [offset, line] of [
+      [11, 'STOR digits.txt'],
+      [4, 'APPE digits.txt'],
+      [4, 'APPE new.txt'],
+    ] as const) {
+      await client.command('EPSV');
+      await client.command(`REST ${offset}`);
+      expect([line, (await client.command(line)).code]).toEqual([line, 554]);
     }
     await client.command('ABOR');
-    expect(await retrieve(client)).toBe('0123456789');
+    await client.command('REST 4');
+    expect((await client.upload('STOR digits.txt', 'abc'))[1].code).toBe(226);
+    expect(await retrieve(client)).toBe('0123abc');
+    await client.command('REST 7');
+    expect((await client.upload('APPE digits.txt', 'def'))[1].code).toBe(226);
+    expect(await retrieve(client)).toBe('0123abcdef');
   });
 });

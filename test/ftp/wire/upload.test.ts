@@ -136,6 +136,7 @@ describe('the directory of an upload', () => {
     await using ferry = await startFerry({}, tap.endpoint);
     await putObject(ferry, 'in/', '');
     using client = await ferry.login();
+    tap.requests.length = 0;
     await client.upload('STOR in/a.txt', 'hello');
     expect(tap.requests.map((line) => line.replace(/ .*/, ''))).toEqual(['GET', 'PUT']);
     tap.requests.length = 0;
@@ -221,14 +222,15 @@ describe('APPE', () => {
     expect(await getObject(ferry, 'log.txt')).toBe('one\n');
   });
 
-  test('to a file that exists is not served yet, before 150, and leaves it as it was', async () => {
+  test('to a file that exists tells where it goes on, and adds to it', async () => {
     await using ferry = await startFerry();
     using client = await ferry.login();
     await client.upload('STOR log.txt', 'one\n');
-    await client.command('EPSV');
-    await dialogue(client, 'C: APPE log.txt\nS: 504 Appending to an existing file is not supported yet.');
-    await client.command('ABOR');
-    expect(await getObject(ferry, 'log.txt')).toBe('one\n');
+    expect((await client.upload('APPE log.txt', 'two\n')).map(({ text }) => text)).toEqual([
+      '150 Ready to receive log.txt from byte 4 on.',
+      '226 Transfer complete.',
+    ]);
+    expect(await getObject(ferry, 'log.txt')).toBe('one\ntwo\n');
   });
 });
 

@@ -8,7 +8,7 @@ import {
   startSdk,
   startStore,
 } from './processes.ts';
-import type { SdkAnswer, SdkRequest } from './sdk.ts';
+import type { SdkAnswer, SdkWork } from './sdk.ts';
 
 /** One line of the result. */
 export interface Row {
@@ -77,13 +77,10 @@ export interface Compared {
 /** What all scenarios work with. */
 export interface Bench {
   readonly rounds: number;
-  /** Whether some server is measured that was not started here. */
-  readonly foreign: boolean;
   /** A server before the store at that distance. */
   server(distance?: Distance, settings?: Readonly<Record<string, string>>): Promise<Server>;
   /** The ceiling's answer; undefined beside a foreign server. */
-  sdk(asked: SdkRequest): Promise<SdkAnswer | undefined>;
-  endpoint(distance: Distance): string;
+  sdk(distance: Distance, work: SdkWork): Promise<SdkAnswer | undefined>;
   /** Deletes everything in the store. */
   clear(): Promise<void>;
   fill(prefix: string, count: number): Promise<void>;
@@ -144,8 +141,6 @@ export async function openBench(options: BenchOptions): Promise<Bench & AsyncDis
 
   return {
     rounds,
-    foreign: foreign !== undefined,
-    endpoint,
     verify,
     async server(distance = 'near', settings = {}) {
       if (foreign === undefined) return startFerry(endpoint(distance), settings);
@@ -158,7 +153,7 @@ export async function openBench(options: BenchOptions): Promise<Bench & AsyncDis
         [Symbol.asyncDispose]: none,
       };
     },
-    sdk: async (asked) => sdk?.ask(asked),
+    sdk: async (distance, work) => sdk?.ask({ ...work, endpoint: endpoint(distance) }),
     async clear() {
       await store?.ask({ ask: 'clear' });
     },
@@ -241,7 +236,7 @@ export function rateRow(scenario: string, compared: Compared, bytes: number): Ro
   };
 }
 
-/** CPU seconds of the server per GiB. */
-export function cpuPerGiB({ cpu }: Compared, bytes: number): number {
-  return cpu === undefined ? Number.NaN : cpu / (bytes / GiB);
+/** CPU seconds of the server per GiB; undefined where its process is unknown. */
+export function cpuPerGiB({ cpu }: Compared, bytes: number): number | undefined {
+  return cpu === undefined ? undefined : cpu / (bytes / GiB);
 }

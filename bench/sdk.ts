@@ -17,8 +17,8 @@ import { PATTERN } from './ftp.ts';
 // The SDK runs at its fastest: neither the payload's SHA-256 nor a checksum is computed, one agent keeps all
 // connections, and bodies are Buffers.
 
-/** What the parent process may ask, one at a time. Sizes in bytes. */
-export type SdkRequest = { readonly endpoint: string } & (
+/** Work of the SDK. Sizes in bytes. */
+export type SdkWork =
   | { readonly op: 'put' | 'get'; readonly prefix: string; readonly count: number; readonly parallel: number }
   | { readonly op: 'upload'; readonly prefix: string; readonly count: number; readonly size: number }
   | { readonly op: 'download'; readonly key: string }
@@ -30,8 +30,10 @@ export type SdkRequest = { readonly endpoint: string } & (
       readonly to: string;
       readonly count: number;
       readonly parallel: number;
-    }
-);
+    };
+
+/** What the parent process may ask, one at a time. */
+export type SdkRequest = SdkWork & { readonly endpoint: string };
 
 /** Times in milliseconds. */
 export interface SdkAnswer {

@@ -106,7 +106,9 @@ test('APPE to a small file costs a HEAD, a LIST, a GET and a PUT', async () => {
   using client = await set.ferry.login();
   const cost = await set.costOf(() => client.upload('APPE a', BODY));
   expect(cost.split(' ').toSorted().join(' ')).toBe('G H L P');
-  expect((await set.costOf(() => client.upload('APPE new', BODY))).split(' ').toSorted().join(' ')).toBe('H L P');
+  expect((await set.costOf(() => client.upload('APPE new', BODY))).split(' ').toSorted().join(' ')).toBe(
+    'H L P',
+  );
 });
 
 test('APPE to a large file costs a HEAD, a LIST, and a multipart upload with one copied part', async () => {

@@ -45,7 +45,7 @@ async function up(bench: Bench, server: Server, distance: Distance, size: number
   const compared = await bench.compare(
     server,
     () => upload(server.account, 1, size),
-    ceiling ? async () => bench.sdk({ ...asked, endpoint: bench.endpoint(distance) }) : undefined,
+    ceiling ? async () => bench.sdk(distance, asked) : undefined,
   );
   await bench.verify(server, 'up-0', size);
   return compared;
@@ -55,12 +55,14 @@ function down(bench: Bench, server: Server, distance: Distance, size: number): P
   return bench.compare(
     server,
     () => download(server.account, size),
-    async () => bench.sdk({ op: 'download', key: 'up-0', endpoint: bench.endpoint(distance) }),
+    async () => bench.sdk(distance, { op: 'download', key: 'up-0' }),
   );
 }
 
 const both = (...tests: readonly (boolean | undefined)[]) =>
   tests.includes(undefined) ? undefined : tests.every(Boolean);
+
+const atMost = (value: number | undefined, most: number) => (value === undefined ? undefined : value <= most);
 
 const atLeast = (value: number | undefined, least: number) =>
   value === undefined ? undefined : value >= least;
@@ -73,17 +75,17 @@ async function one(bench: Bench): Promise<Row[]> {
   await bench.clear();
   const upRow = rateRow('1 GiB up, near', uploaded, GiB);
   const downRow = rateRow('1 GiB down, near', downloaded, GiB);
-  const peak = (uploaded.peak ?? Number.NaN) <= 200 * MiB;
+  const peak = atMost(uploaded.peak, 200 * MiB);
   return [
     {
       ...upRow,
       target: 'CPU <= 1.5, R >= 0.9, peak <= 200 MiB',
-      met: both(atLeast(upRow.ratio, 0.9), cpuPerGiB(uploaded, GiB) <= 1.5, peak),
+      met: both(atLeast(upRow.ratio, 0.9), atMost(cpuPerGiB(uploaded, GiB), 1.5), peak),
     },
     {
       ...downRow,
       target: 'CPU <= 1.85, R >= 0.9',
-      met: both(atLeast(downRow.ratio, 0.9), cpuPerGiB(downloaded, GiB) <= 1.85),
+      met: both(atLeast(downRow.ratio, 0.9), atMost(cpuPerGiB(downloaded, GiB), 1.85)),
     },
   ];
 }
@@ -127,12 +129,11 @@ async function many(bench: Bench, sessions: number): Promise<Row[]> {
     sessions > 100
       ? undefined
       : () =>
-          bench.sdk({
+          bench.sdk('near', {
             op: 'upload',
             prefix: 'sdk-',
             count: sessions,
             size,
-            endpoint: bench.endpoint('near'),
           }),
     rounds,
   );
@@ -140,7 +141,7 @@ async function many(bench: Bench, sessions: number): Promise<Row[]> {
   await bench.clear();
   const row = rateRow(`${sessions} x 16 MiB up, near`, compared, sessions * size);
   const ofOne = row.ferry / alone;
-  const peak = compared.peak === undefined ? undefined : compared.peak <= 400 * MiB;
+  const peak = atMost(compared.peak, 400 * MiB);
   return [
     { ...row, target: `peak <= 400 MiB, >= 0.9 of one (${ofOne.toFixed(2)})`, met: both(peak, ofOne >= 0.9) },
   ];

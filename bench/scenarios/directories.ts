@@ -16,10 +16,9 @@ async function listing(bench: Bench, server: Server, distance: Distance, verb: s
       return performance.now() - started;
     },
     async () => {
-      const answer = await bench.sdk({
+      const answer = await bench.sdk(distance, {
         op: 'list',
         prefix: `d${count}/`,
-        endpoint: bench.endpoint(distance),
       });
       if (answer && answer.count !== count) throw new Error(`the SDK listed ${answer.count} of ${count}`);
       sdkFirsts.push(answer?.first ?? Number.NaN);
@@ -79,14 +78,13 @@ async function rename(bench: Bench, distance: Distance, count: number): Promise<
     async (round) => {
       const from = `from${round + 1}/`;
       const asked = { op: 'copy', from, to: `sdk${round}/`, count, parallel: PARALLEL } as const;
-      return bench.sdk({ ...asked, endpoint: bench.endpoint(distance) });
+      return bench.sdk(distance, asked);
     },
   );
-  const left = await bench.sdk({ op: 'list', prefix: 'from0/', endpoint: bench.endpoint('near') });
-  const moved = await bench.sdk({
+  const left = await bench.sdk('near', { op: 'list', prefix: 'from0/' });
+  const moved = await bench.sdk('near', {
     op: 'list',
     prefix: `from${bench.rounds}/`,
-    endpoint: bench.endpoint('near'),
   });
   if (left?.count !== 0 || moved?.count !== count) throw new Error('the directory was not moved whole');
   session.close();

@@ -29,7 +29,7 @@ async function huge(bench: Bench): Promise<Row[]> {
   return [
     {
       ...rateRow('60 GiB up, length unknown', compared, size),
-      target: `peak <= 400 MiB, CPU ${cpuPerGiB(compared, size).toFixed(2)} s/GiB`,
+      target: `peak <= 400 MiB, CPU ${cpuPerGiB(compared, size)?.toFixed(2)} s/GiB`,
       met: peak <= 400 * MiB,
     },
   ];

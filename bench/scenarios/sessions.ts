@@ -95,7 +95,7 @@ async function logins(bench: Bench): Promise<Row[]> {
     scenario,
     ferry: count / (compared.ferry / 1000),
     unit: '/s',
-    cpu: `${(((compared.cpu ?? Number.NaN) * 1000) / count).toFixed(2)} ms`,
+    cpu: compared.cpu === undefined ? '-' : `${((compared.cpu * 1000) / count).toFixed(2)} ms`,
     requests: compared.requests,
     target: 'ahead of SFTPGo, run beside',
   });

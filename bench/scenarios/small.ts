@@ -56,7 +56,7 @@ async function uploads(bench: Bench, server: Server, { distance, sessions, count
     },
     (round) => {
       const prefix = `sdk${round}-`;
-      return bench.sdk({ op: 'put', endpoint: bench.endpoint(distance), prefix, count, parallel: sessions });
+      return bench.sdk(distance, { op: 'put', prefix, count, parallel: sessions });
     },
   );
   for (const n of [0, count - 1]) await bench.verify(server, numbered('small/up0-', n), SMALL);
@@ -75,9 +75,8 @@ async function downloads(bench: Bench, server: Server, { distance, sessions, cou
       return done.total;
     },
     () =>
-      bench.sdk({
+      bench.sdk(distance, {
         op: 'get',
-        endpoint: bench.endpoint(distance),
         prefix: 'small/up0-',
         count,
         parallel: sessions,

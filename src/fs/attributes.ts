@@ -65,7 +65,7 @@ export function parseTemplates(text: string, kind: 'metadata' | 'tags'): Templat
 function isGoodMetadata(entries: readonly (readonly [string, string])[]): boolean {
   const isGood = ([name, value]: readonly [string, string]) =>
     /^[a-z0-9][a-z0-9._-]*$/.test(name) && !OWN_METADATA.includes(name) && PRINTABLE.test(value);
-  return entries.every(isGood) && entries.join('').length <= MOST_METADATA;
+  return entries.every(isGood) && entries.flat().join('').length <= MOST_METADATA;
 }
 
 /** S3 keeps names that begin with `aws:` for itself. */
@@ -180,7 +180,7 @@ export async function carriedOver(
  */
 export function mergeAttributes(own: Attributes, carried: Attributes): Attributes {
   const metadata = { ...own.metadata };
-  let left = MOST_METADATA - Object.entries(metadata).join('').length;
+  let left = MOST_METADATA - Object.entries(metadata).flat().join('').length;
   for (const [name, value] of Object.entries(carried.metadata ?? {})) {
     const size = name.length + value.length;
     const fits = size <= left && PRINTABLE.test(value) && !OWN_METADATA.includes(name);

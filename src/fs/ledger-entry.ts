@@ -33,6 +33,24 @@ export interface LedgerEntry {
   readonly record: LedgerRecord;
 }
 
+/** The right to go on with an upload, for as long as nobody else claims it. */
+export interface Claim {
+  /** Somebody else goes on with the upload: nothing of it may be touched. */
+  readonly lost: boolean;
+  /**
+   * Makes sure that it is not lost.
+   * @param stale parts that are not to be trusted: what was parked before is no bound any more
+   * @throws StorageError conflict
+   */
+  confirm(stale?: readonly string[]): Promise<void>;
+  /** Notes that the upload broke and what of it can be resumed. @throws StorageError conflict if it was lost */
+  park(durable: Durable): Promise<void>;
+  /** Strikes it from the ledger. @throws StorageError conflict if it was lost: then nothing may be touched */
+  remove(): Promise<void>;
+  /** Whoever takes over in this process need not wait any longer. */
+  end(): void;
+}
+
 /** An entry's record; undefined for what Ferry did not write. */
 export function parseRecord(text: string): LedgerRecord | undefined {
   try {

@@ -4,7 +4,7 @@ import { text } from 'node:stream/consumers';
 import { crc32 } from 'node:zlib';
 import { isFailure, StorageError } from './errors.ts';
 import {
-  type Durable,
+  type Claim,
   keyHash,
   type LedgerEntry,
   type LedgerRecord,
@@ -13,24 +13,6 @@ import {
 } from './ledger-entry.ts';
 import type { Location, ObjectStore } from './s3.ts';
 import type { MultipartUpload } from './s3-multipart.ts';
-
-/** The right to go on with an upload, for as long as nobody else claims it. */
-export interface Claim {
-  /** Somebody else goes on with the upload: nothing of it may be touched. */
-  readonly lost: boolean;
-  /**
-   * Makes sure that it is not lost.
-   * @param stale parts that are not to be trusted: what was parked before is no bound any more
-   * @throws StorageError conflict
-   */
-  confirm(stale?: readonly string[]): Promise<void>;
-  /** Notes that the upload broke and what of it can be resumed. @throws StorageError conflict if it was lost */
-  park(durable: Durable): Promise<void>;
-  /** Strikes it from the ledger. @throws StorageError conflict if it was lost: then nothing may be touched */
-  remove(): Promise<void>;
-  /** Whoever takes over in this process need not wait any longer. */
-  end(): void;
-}
 
 export interface LedgerOptions {
   readonly store: ObjectStore;

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { Readable } from 'node:stream';
+import { behindHead } from './behind-head.ts';
 import { isFailure, StorageError } from './errors.ts';
 import { discardUpload } from './ledger.ts';
 import {
@@ -140,7 +140,9 @@ export async function carryOut(
       ? ledger.discard(place, user).catch(() => {})
       : undefined;
   const head = plan.head && plan.offset > 0 && plan.offset < SMALLEST_PART ? plan.head : undefined;
-  const body = head ? await behindHead(store, plan, head, source, options.signal) : source;
+  const body = head
+    ? await behindHead(store, { ...place, etag: head.etag, bytes: plan.offset }, source, options.signal)
+    : source;
   let parked: string | undefined;
   try {
     const size = await upload(body, {
@@ -256,45 +258,6 @@ async function copyHead(
   // A copy that is still under way could outlive the abort that follows a failure.
   await Promise.allSettled(copies);
   return Promise.all(copies);
-}
-
-/** A source that gives the object's first bytes, which are too few for a part, before the client's. */
-async function behindHead(
-  store: ObjectStore,
-  { place, offset }: WritePlan,
-  { etag }: ObjectHead,
-  source: ByteSource,
-  signal: AbortSignal,
-): Promise<ByteSource> {
-  const { body } = await store.get(place, { offset: 0, length: offset, ifMatch: etag }, signal);
-  const chunks = Readable.from(body).iterator({ destroyOnReturn: true }) as AsyncIterator<Buffer>;
-  let rest: Buffer = Buffer.alloc(0);
-  let left = offset;
-  return {
-    cancel() {
-      body.destroy();
-      source.cancel();
-    },
-    async fill(into, from) {
-      let at = from;
-      while (left > 0 && at < into.length) {
-        if (rest.length === 0) rest = await nextChunk(chunks);
-        const copied = rest.copy(into, at);
-        rest = rest.subarray(copied);
-        at += copied;
-        left -= copied;
-      }
-      return at < into.length ? source.fill(into, at) : at;
-    },
-  };
-}
-
-async function nextChunk(chunks: AsyncIterator<Buffer>): Promise<Buffer> {
-  const { value, done } = await chunks.next().catch((cause: unknown) => {
-    throw new StorageError('unavailable', 'S3 broke off in the middle of a file', { cause });
-  });
-  if (done || !value) throw new StorageError('unavailable', 'S3 sent less than the file has');
-  return value;
 }
 
 /** The parts that an upload can be continued behind; undefined where S3 has lost it, or has none. */

@@ -15,11 +15,9 @@ import {
   openUploads,
 } from '../../support/broken.ts';
 import { taken } from '../../support/cuts.ts';
-import { faultProxyForTest, type S3Request } from '../../support/fault-proxy.ts';
+import { faultProxyForTest } from '../../support/fault-proxy.ts';
 import { type Ferry, startFerry } from '../../support/ferry.ts';
 import { putObject } from '../../support/objects.ts';
-
-const ofLedger = ({ key }: S3Request) => key.startsWith('.ferry/');
 
 /** Rewrites the only entry of the ledger, as the process that was killed had left it. */
 async function makeLive(ferry: Ferry): Promise<void> {
@@ -336,90 +334,6 @@ test('DELE removes a broken upload, and with a file what broke before it was sto
   await putObject(ferry, 'b', 'theirs');
   expect(await client.command('DELE b')).toMatchObject({ code: 250 });
   expect(await client.command('SIZE b')).toMatchObject({ code: 550 });
-  await expectNothingParked(ferry);
-});
-
-test.for(['PutObject', 'DeleteObject'])(
-  'a lost answer to the ledger, of a %s, is not taken for a lost claim',
-  async (operation) => {
-    const proxy = await faultProxyForTest(inject('s3').endpoint);
-    await using ferry = await startFerry({}, proxy.endpoint);
-    using client = await ferry.login();
-    for (const times of [1, 2, 3]) {
-      await breakUpload(client, 'STOR a');
-      const lost = proxy.fault(
-        (request) => request.operation === operation && ofLedger(request),
-        { lose: true },
-        {
-          from: operation === 'PutObject' ? times : 1,
-          times: 1,
-        },
-      );
-      expect((await client.upload('APPE a', FILE.subarray(DURABLE)))[1], `${times}`).toMatchObject({
-        code: 226,
-      });
-      lost.remove();
-      await expectObject(ferry, 'a', FILE);
-      await expectNothingParked(ferry);
-      expect(await client.command('DELE a')).toMatchObject({ code: 250 });
-    }
-  },
-);
-
-test('a ledger out of reach does not break uploads', async () => {
-  const proxy = await faultProxyForTest(inject('s3').endpoint);
-  await using ferry = await startFerry({}, proxy.endpoint);
-  using client = await ferry.login();
-  const beyond = (request: S3Request) =>
-    ofLedger(request) || (request.query.get('prefix') ?? '').startsWith('.ferry/');
-  const out = proxy.fault(beyond, { answer: 503 });
-  expect((await client.upload('STOR a', FILE))[1]).toMatchObject({ code: 226 });
-  await breakUpload(client, 'STOR b');
-  out.remove();
-  expect(await client.command('SIZE b')).toMatchObject({ code: 550 });
-  await expectNothingParked(ferry);
-  // Out of reach from the middle on.
-  const late = proxy.fault(
-    (request) => request.operation === 'DeleteObject' && ofLedger(request),
-    { answer: 503 },
-    { times: 3 },
-  );
-  expect((await client.upload('STOR c', FILE))[1]).toMatchObject({ code: 226 });
-  expect(late.hits).toBe(3);
-  await expectObject(ferry, 'c', FILE);
-  await expectNothingParked(ferry);
-});
-
-test('an upload that S3 fails to park stays in the ledger as it is, and is resumed', async () => {
-  const proxy = await faultProxyForTest(inject('s3').endpoint);
-  await using ferry = await startFerry({}, proxy.endpoint);
-  using client = await ferry.login();
-  const parking = proxy.fault(
-    (request) => request.operation === 'PutObject' && ofLedger(request),
-    { answer: 503 },
-    { from: 2 },
-  );
-  await breakUpload(client, 'STOR a');
-  expect(parking.hits).toBeGreaterThan(0);
-  parking.remove();
-  const from = Number((await client.command('SIZE a')).text.slice(4));
-  expect(from).toBe(DURABLE / 2);
-  expect((await client.upload('APPE a', FILE.subarray(from)))[1]).toMatchObject({ code: 226 });
-  await expectObject(ferry, 'a', FILE);
-  await expectNothingParked(ferry);
-});
-
-test('a commit that S3 fails leaves the upload parked, and it is finished without the parts that S3 has', async () => {
-  const proxy = await faultProxyForTest(inject('s3').endpoint);
-  await using ferry = await startFerry({}, proxy.endpoint);
-  using client = await ferry.login();
-  const commit = proxy.fault('CompleteMultipartUpload', { answer: 500 });
-  expect((await client.upload('STOR a', FILE))[1]).toMatchObject({ code: 451 });
-  commit.remove();
-  const from = Number((await client.command('SIZE a')).text.slice(4));
-  expect(from).toBe(3 * 8 * MIB);
-  expect((await client.upload('APPE a', FILE.subarray(from)))[1]).toMatchObject({ code: 226 });
-  await expectObject(ferry, 'a', FILE);
   await expectNothingParked(ferry);
 });
 

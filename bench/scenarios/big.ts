@@ -160,6 +160,7 @@ export const BIG_FILES: readonly Scenario[] = [
   {
     name: 'many-1000',
     what: '1,000 sessions, 16 MiB each, one round',
+    onlyNamed: true,
     anyServer: true,
     discard: true,
     run: (bench) => many(bench, 1000),

@@ -132,7 +132,7 @@ export const SMALL_FILES: readonly Scenario[] = [
     name: 'small-near',
     what: '4 KiB up and down, one session',
     anyServer: true,
-    run: (bench) => oneSession(bench, { distance: 'near', sessions: 1, count: 1000 }, { up: 1.6 }),
+    run: (bench) => oneSession(bench, { distance: 'near', sessions: 1, count: 500 }, { up: 1.6 }),
   },
   {
     name: 'small-64',

@@ -3,6 +3,7 @@ import type { Identity } from '../identity/identity.ts';
 import { carriedOver, mergeAttributes, objectAttributes } from './attributes.ts';
 import { notFound } from './copy.ts';
 import type { Digest, DigestAlgorithm, Stretch } from './digest.ts';
+import { Directories } from './directories.ts';
 import { type OpenFile, openDownload } from './download.ts';
 import { isFailure, StorageError } from './errors.ts';
 import { freeName } from './free-name.ts';
@@ -10,15 +11,12 @@ import { type Batches, directoryEntry, type Entry, entriesOf, fileEntry, firstPa
 import { encodeName } from './names.ts';
 import type { ByteSource } from './part-filler.ts';
 import { renameDirectory, renameFile } from './rename.ts';
-import type { ListedObject, ObjectHead } from './s3-objects.ts';
+import type { ObjectHead } from './s3-objects.ts';
 import type { Storage } from './storage.ts';
 import { setTime } from './times.ts';
 import { isHidden, isNameless, locate, need, type Place, parentOf } from './tree.ts';
 import { stands } from './upload.ts';
 import { carryOut, durableBytes, planWrite, type WriteMode, type WritePlan } from './write.ts';
-
-/** Directories a session remembers to exist, so that it need not ask again. */
-const MOST_KNOWN = 1000;
 
 const DIRECTORY_TYPE = 'application/x-directory';
 
@@ -36,13 +34,14 @@ export class Filesystem {
   readonly #storage: Storage;
   readonly #identity: Identity;
   readonly #address: string;
-  readonly #known = new Set<string>(['/']);
+  readonly #directories: Directories;
 
   /** @param address where the client comes from */
   constructor(storage: Storage, identity: Identity, address: string) {
     this.#storage = storage;
     this.#identity = identity;
     this.#address = address;
+    this.#directories = new Directories(storage, identity.user);
   }
 
   /** Where a path's object stands; for logs and for MLSx's `unique` and `perm` facts. @throws StorageError */
@@ -75,8 +74,8 @@ export class Filesystem {
     const place = this.locate(path);
     need(place, 'list', 'read');
     const name = path.slice(path.lastIndexOf('/') + 1);
-    const { file, directory } = place.root ? { directory: true } : await this.#probe(place);
-    if (directory || this.#wasEmptied(place)) return directoryEntry(name);
+    const { file, directory } = place.root ? { directory: true } : await this.#directories.probe(place);
+    if (directory || this.#directories.wasEmptied(place)) return directoryEntry(name);
     if (!file) throw new StorageError('not-found', 'no such file or directory');
     const modified = (await this.#storage.times?.of(place, file)) ?? file.modified;
     return fileEntry(name, { size: file.size, modified });
@@ -99,8 +98,8 @@ export class Filesystem {
   /** Settles if the path is a directory, and remembers it; one ListObjectsV2. @throws StorageError not-found */
   async enter(path: string): Promise<void> {
     const place = this.locate(path);
-    if (!(await this.#isDirectory(place))) throw new StorageError('not-found', 'no such directory');
-    this.#remember(path);
+    if (!(await this.#directories.exists(place))) throw new StorageError('not-found', 'no such directory');
+    this.#directories.remember(path);
   }
 
   /**
@@ -122,15 +121,15 @@ export class Filesystem {
     const level = { bucket: place.bucket, directory: place.prefix, namePrefix, hidden };
     const first = await firstPage(store, level, signal);
     const empty = first.objects.length === 0 && first.prefixes.length === 0;
-    if (!empty || place.root || (namePrefix !== '' && (await this.#isDirectory(place))))
+    if (!empty || place.root || (namePrefix !== '' && (await this.#directories.exists(place))))
       return { file: false, batches: entriesOf(store, level, first, signal) };
-    if (this.#wasEmptied(place)) return { file: false, batches: [] };
+    if (this.#directories.wasEmptied(place)) return { file: false, batches: [] };
     return { file: true, batches: [[await this.file(path)]] };
   }
 
   /** Whether anything bears this very name, told by one request: what a pattern in a name might mean literally. */
   async exists(path: string): Promise<boolean> {
-    const { file, directory } = await this.#probe(this.locate(path));
+    const { file, directory } = await this.#directories.probe(this.locate(path));
     return file !== undefined || directory;
   }
 
@@ -175,7 +174,7 @@ export class Filesystem {
   async planWrite(path: string, mode: WriteMode): Promise<WritePlan> {
     const place = this.#target(path);
     need(place, mode.kind === 'append' ? 'append' : 'write');
-    if (isNameless(place) || this.#known.has(path))
+    if (isNameless(place) || this.#directories.knows(path))
       throw new StorageError('is-a-directory', 'a directory of that name');
     const { overwrite, store } = this.#storage;
     const mayReplace = place.mount.permissions.has('overwrite');
@@ -207,7 +206,7 @@ export class Filesystem {
     options: { announced: number | undefined; signal: AbortSignal; onCommit: () => void },
   ): Promise<number> {
     const { path } = plan.place;
-    const permit = this.#needDirectory(parentOf(path));
+    const permit = this.#directories.need(this.locate(parentOf(path)));
     // Awaited before the commit; until then its rejection is nobody's surprise.
     permit.catch(() => {});
     const { user } = this.#identity;
@@ -276,7 +275,7 @@ export class Filesystem {
       await ledger.discard(place, user);
       if (ledger.has(place, user)) throw new StorageError('conflict', 'it is being uploaded');
     } else throw new StorageError('not-found', 'no such file');
-    this.#tookFrom(parentOf(path));
+    this.#directories.tookFrom(this.locate(parentOf(path)));
   }
 
   /** Makes a directory: its marker `name/`. @throws StorageError exists, not-found (its parent), denied */
@@ -285,8 +284,8 @@ export class Filesystem {
     need(place, 'make-directory');
     if (place.root) throw new StorageError('exists', 'the root');
     const [{ file, directory }] = await Promise.all([
-      this.#probe(place),
-      this.#needDirectory(parentOf(path)),
+      this.#directories.probe(place),
+      this.#directories.need(this.locate(parentOf(path))),
     ]);
     if (file || directory) throw new StorageError('exists', 'the name is taken');
     const marker = { bucket: place.bucket, key: place.prefix };
@@ -294,7 +293,7 @@ export class Filesystem {
       crc32: 0,
       attributes: { contentType: DIRECTORY_TYPE },
     });
-    this.#remember(path);
+    this.#directories.remember(path);
   }
 
   /** Removes an empty directory. @throws StorageError not-found, not-empty, denied */
@@ -302,15 +301,14 @@ export class Filesystem {
     const place = this.locate(path);
     need(place, 'remove-directory');
     if (place.root) throw new StorageError('denied', 'the root');
-    const { store, emptied } = this.#storage;
+    const { store } = this.#storage;
     const { objects } = await store.list(place.bucket, { prefix: place.prefix, maxKeys: 2 });
     if (objects.some(({ key }) => key !== place.prefix)) throw new StorageError('not-empty', 'not empty');
-    if (objects.length === 0 && !this.#wasEmptied(place))
+    if (objects.length === 0 && !this.#directories.wasEmptied(place))
       throw new StorageError('not-found', 'no such directory');
     if (objects.length > 0) await store.delete({ bucket: place.bucket, key: place.prefix });
-    emptied.delete(this.#identity.user, place.bucket, place.prefix);
-    this.#forget(path);
-    this.#tookFrom(parentOf(path));
+    this.#directories.forget(place);
+    this.#directories.tookFrom(this.locate(parentOf(path)));
   }
 
   /** Looks up what is to be renamed; a file's name wins. @throws StorageError not-found, denied */
@@ -319,7 +317,7 @@ export class Filesystem {
     need(place, 'rename');
     if (place.root) throw new StorageError('denied', 'the root');
     const file = isNameless(place) ? undefined : await this.#storage.store.head(place).catch(notFound);
-    if (!file && !(await this.#isDirectory(place)))
+    if (!file && !(await this.#directories.exists(place)))
       throw new StorageError('not-found', 'no such file or directory');
     return { place, file };
   }
@@ -341,7 +339,7 @@ export class Filesystem {
     const ifAbsent = !file || overwrite !== 'replace' || !to.mount.permissions.has('overwrite');
     const [ontoDirectory] = await Promise.all([
       this.#needFree(to, { ifAbsent }),
-      this.#needDirectory(parentOf(target)),
+      this.#directories.need(this.locate(parentOf(target))),
     ]);
     if (file) {
       if (ontoDirectory) throw new StorageError('is-a-directory', 'a directory of that name');
@@ -349,63 +347,17 @@ export class Filesystem {
       await renameFile(store, { bucket: from.bucket, key: from.key, ...file, kept }, to, { ifAbsent });
     } else {
       await renameDirectory(this.#storage, from, to, { ontoDirectory });
-      this.#forget(from.path);
-      this.#remember(target);
+      this.#directories.forget(from);
+      this.#directories.remember(target);
     }
-    this.#tookFrom(parentOf(from.path));
+    this.#directories.tookFrom(this.locate(parentOf(from.path)));
   }
 
   /** @returns whether a directory has the name @throws StorageError exists where a file has it, if `ifAbsent` */
   async #needFree(to: Place, { ifAbsent }: { ifAbsent: boolean }): Promise<boolean> {
-    if (!ifAbsent) return this.#hasKeys(to);
-    const { file, directory } = await this.#probe(to);
+    if (!ifAbsent) return this.#directories.hasKeys(to);
+    const { file, directory } = await this.#directories.probe(to);
     if (file) throw new StorageError('exists', 'the name is taken');
     return directory;
-  }
-
-  async #needDirectory(path: string): Promise<void> {
-    if (this.#known.has(path)) return;
-    if (!(await this.#isDirectory(this.locate(path))))
-      throw new StorageError('not-found', 'no such directory');
-    this.#remember(path);
-  }
-
-  async #isDirectory(place: Place): Promise<boolean> {
-    return place.root || (await this.#hasKeys(place)) || this.#wasEmptied(place);
-  }
-
-  async #hasKeys({ bucket, prefix }: Place): Promise<boolean> {
-    return (await this.#storage.store.list(bucket, { prefix, maxKeys: 1 })).objects.length > 0;
-  }
-
-  /**
-   * What bears a name: mostly one request, since the file's key comes first and the directory's among the few
-   * that begin alike.
-   */
-  async #probe(place: Place): Promise<{ file?: ListedObject; directory: boolean }> {
-    const page = await this.#storage.store.list(place.bucket, { prefix: place.key, delimiter: '/' });
-    // The key of an empty name is that of its directory's marker.
-    const file = isNameless(place) ? undefined : page.objects.find(({ key }) => key === place.key);
-    const seen = page.prefixes.includes(place.prefix);
-    return { file, directory: seen || (page.next !== undefined && (await this.#hasKeys(place))) };
-  }
-
-  #wasEmptied({ bucket, prefix }: Place): boolean {
-    return this.#storage.emptied.has(this.#identity.user, bucket, prefix);
-  }
-
-  #tookFrom(directory: string): void {
-    const place = this.locate(directory);
-    if (!place.root) this.#storage.emptied.add(this.#identity.user, place.bucket, place.prefix);
-  }
-
-  #remember(directory: string): void {
-    if (this.#known.size >= MOST_KNOWN) this.#known.clear();
-    this.#known.add('/').add(directory);
-  }
-
-  #forget(directory: string): void {
-    for (const path of this.#known)
-      if (path === directory || path.startsWith(`${directory}/`)) this.#known.delete(path);
   }
 }

@@ -38,6 +38,9 @@ const BEAT = 60_000;
 /** An entry that nobody has touched for so long belongs to a process that has died. */
 const DEAD = 15 * BEAT;
 
+/** How old the index may be where SIZE asks; whatever continues an upload asks S3 in any case. */
+const FRESH = 2000;
+
 /** How often what has expired is looked for. */
 const SWEEP = 10 * BEAT;
 
@@ -54,6 +57,8 @@ export class Ledger {
   readonly #now: () => number;
   /** Names of the entries, and when they were last written. */
   #index = new Map<string, Date>();
+  #indexed = Number.NEGATIVE_INFINITY;
+  #refreshing: Promise<void> | undefined;
   readonly #held = new Map<string, Held>();
   readonly #timers: NodeJS.Timeout[] = [];
 
@@ -81,11 +86,15 @@ export class Ledger {
     for (const timer of this.#timers) clearInterval(timer);
   }
 
-  /** What this user left under the key, by this process or another: one LIST, and a GET for each. */
-  async entries(at: Location, user: string): Promise<LedgerEntry[]> {
+  /**
+   * What this user left under the key, by this process or another: one LIST, and a GET for each.
+   * @param fresh false: where an answer some seconds old will do, mostly without a LIST
+   */
+  async entries(at: Location, user: string, fresh = true): Promise<LedgerEntry[]> {
     if (!this.keeps) return [];
     const prefix = prefixOf(at, user);
-    await this.#refresh(prefix);
+    if (fresh) await this.#refresh(prefix);
+    else if (this.#now() - this.#indexed > FRESH) await this.#refreshOnce();
     return this.#read(this.#namesOf(prefix));
   }
 
@@ -100,8 +109,6 @@ export class Ledger {
   /** Enters an upload. @param onLost called when somebody else goes on with it */
   async open(upload: MultipartUpload, user: string, nonce: string, onLost: () => void): Promise<Claim> {
     const name = prefixOf(upload, user) + randomUUID().slice(0, 18);
-    // A large upload can afford to find out what other processes know of the key: its commit makes that void.
-    this.#refresh(keyHash(upload)).catch(this.#options.onError);
     const record = { ...upload, state: 'live', user, nonce, holder: randomUUID() } as const;
     const etag = await this.#write(name, record, undefined);
     return this.#hold(name, record, etag, onLost);
@@ -288,6 +295,14 @@ export class Ledger {
     return [...this.#index.keys()].filter((name) => name.startsWith(prefix));
   }
 
+  /** Many may find the index too old at once. */
+  async #refreshOnce(): Promise<void> {
+    this.#refreshing ??= this.#refresh().finally(() => {
+      this.#refreshing = undefined;
+    });
+    await this.#refreshing;
+  }
+
   /** Reads the index again, or the part of it with this prefix. */
   async #refresh(prefix = ''): Promise<void> {
     const { store, place } = this.#options;
@@ -303,6 +318,7 @@ export class Ledger {
     for (const [name, at] of this.#index)
       if (name.startsWith(prefix) && !found.has(name) && at.getTime() < asked) this.#index.delete(name);
     for (const [name, at] of found) this.#index.set(name, at);
+    if (prefix === '') this.#indexed = asked;
   }
 }
 

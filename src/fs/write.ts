@@ -114,7 +114,7 @@ export async function durableBytes(
   place: Place,
   user: string,
 ): Promise<number | undefined> {
-  const entry = resumable(await ledger.entries(place, user));
+  const entry = resumable(await ledger.entries(place, user, false));
   const parts = entry && (await durableParts(store, entry.record));
   return parts && bytesOf(parts);
 }

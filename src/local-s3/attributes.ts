@@ -59,9 +59,41 @@ export function checkTags(tags: Record<string, string>): Record<string, string> 
   return tags;
 }
 
+/** Storage classes whose objects cannot be read before they are restored, which this server does not do. */
+const ARCHIVED = new Set<string | undefined>(['GLACIER', 'DEEP_ARCHIVE']);
+
+/** Throws InvalidObjectState where the content may not be read: for GetObject, and sources of copies. */
+export function checkReadable({ storageClass }: Attributes): void {
+  if (storageClass === undefined || !ARCHIVED.has(storageClass)) return;
+  throw new S3Error('InvalidObjectState', undefined, { details: { StorageClass: storageClass } });
+}
+
+const SSE = 'x-amz-server-side-encryption';
+const SSE_KEY = 'x-amz-server-side-encryption-aws-kms-key-id';
+
+function readEncryption(request: S3Request): Attributes['encryption'] {
+  const algorithm = header(request, SSE);
+  const key = header(request, SSE_KEY);
+  if (algorithm !== undefined && !['AES256', 'aws:kms', 'aws:kms:dsse'].includes(algorithm))
+    throw new S3Error('InvalidArgument', 'The encryption method specified is not supported');
+  if (key !== undefined && !algorithm?.startsWith('aws:kms'))
+    throw new S3Error(
+      'InvalidArgument',
+      `Server Side Encryption with AWS KMS managed key requires HTTP header ${SSE} : aws:kms`,
+    );
+  return algorithm === undefined ? undefined : { algorithm, key };
+}
+
+/** The headers in which an object's encryption is told: by reads, and by what began or made the object. */
+export function encryptionHeaders({ encryption }: Attributes): Record<string, string> {
+  if (!encryption) return {};
+  const { algorithm, key } = encryption;
+  return { [SSE]: algorithm, ...(key !== undefined && { [SSE_KEY]: key }) };
+}
+
 /**
  * Reads what a PutObject, CreateMultipartUpload or CopyObject says about its object.
- * Throws MetadataTooLarge above 2 KB of user metadata, InvalidTag, InvalidArgument (storage class).
+ * Throws MetadataTooLarge above 2 KB of user metadata, InvalidTag, InvalidArgument (storage class, encryption).
  */
 export function readAttributes(request: S3Request): Attributes {
   const headers: Record<string, string> = {};
@@ -91,6 +123,7 @@ export function readAttributes(request: S3Request): Attributes {
     metadata,
     tags: readTaggingHeader(header(request, 'x-amz-tagging')),
     ...(storageClass !== undefined && storageClass !== 'STANDARD' && { storageClass }),
+    encryption: readEncryption(request),
   };
 }
 
@@ -108,6 +141,7 @@ export function attributeHeaders(version: Version): Record<string, string | numb
     ETag: `"${version.etag}"`,
     'Last-Modified': new Date(version.mtimeMs).toUTCString(),
     'Accept-Ranges': 'bytes',
+    ...encryptionHeaders(version),
   };
   if (version.headers['content-type'] !== undefined) delete headers['Content-Type'];
   for (const [name, value] of Object.entries(version.metadata)) headers[META + name] = value;

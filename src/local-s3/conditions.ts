@@ -8,6 +8,7 @@ interface Judged {
   modifiedMs: number;
 }
 
+/** `condition` as the S3 API spells its header: `x-amz-copy-source-If-Match`. */
 function failed(condition: string): S3Error {
   return new S3Error('PreconditionFailed', undefined, { details: { Condition: condition } });
 }
@@ -39,9 +40,9 @@ export function checkReadConditions(request: S3Request, judged: Judged, prefix =
   const ifMatch = header(request, `${prefix}if-match`);
   const unmodified = httpTime(header(request, `${prefix}if-unmodified-since`));
   if (ifMatch !== undefined) {
-    if (!matches(ifMatch, judged.etag)) throw failed('If-Match');
+    if (!matches(ifMatch, judged.etag)) throw failed(`${prefix}If-Match`);
   } else if (unmodified !== undefined && seconds > unmodified) {
-    throw failed('If-Unmodified-Since');
+    throw failed(`${prefix}If-Unmodified-Since`);
   }
   const ifNoneMatch = header(request, `${prefix}if-none-match`);
   const modified = httpTime(header(request, `${prefix}if-modified-since`));
@@ -50,7 +51,8 @@ export function checkReadConditions(request: S3Request, judged: Judged, prefix =
       ? modified !== undefined && seconds <= modified
       : matches(ifNoneMatch, judged.etag);
   if (!unchanged) return;
-  if (prefix !== '') throw failed(ifNoneMatch === undefined ? 'If-Modified-Since' : 'If-None-Match');
+  if (prefix !== '')
+    throw failed(`${prefix}${ifNoneMatch === undefined ? 'If-Modified-Since' : 'If-None-Match'}`);
   throw new S3Error('NotModified', undefined, {
     headers: { ETag: `"${judged.etag}"`, 'Last-Modified': new Date(seconds).toUTCString() },
   });
@@ -58,7 +60,7 @@ export function checkReadConditions(request: S3Request, judged: Judged, prefix =
 
 /**
  * The guard of a conditional write (PutObject, CompleteMultipartUpload, the destination of CopyObject):
- * `If-None-Match: *` and `If-Match: <etag>`; for DeleteObject If-Match alone.
+ * `If-None-Match: *` and `If-Match: <etag>`. Throws PreconditionFailed; NoSuchKey where If-Match finds nothing.
  */
 export function writeGuard(request: S3Request, key: string): Guard {
   const ifMatch = header(request, 'if-match');
@@ -71,5 +73,15 @@ export function writeGuard(request: S3Request, key: string): Guard {
     if (ifMatch === undefined) return;
     if (!current) throw new S3Error('NoSuchKey', undefined, { details: { Key: key } });
     if (!matches(ifMatch, current.version.etag)) throw failed('If-Match');
+  };
+}
+
+/**
+ * The guard of a deletion by `If-Match: <etag>` (S3 API, DeleteObject; of DeleteObjects, a key's ETag). A key that
+ * is missing is deleted, whatever the ETag. Throws PreconditionFailed.
+ */
+export function deleteGuard(ifMatch: string): Guard {
+  return (current) => {
+    if (current && !matches(ifMatch, current.version.etag)) throw failed('If-Match');
   };
 }

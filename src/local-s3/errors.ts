@@ -18,6 +18,7 @@ const CODES = {
   InvalidBucketName: [400, 'The specified bucket is not valid.'],
   InvalidChunkSizeError: [403, 'The chunk size is not valid.'],
   InvalidDigest: [400, 'The checksum you specified is not valid.'],
+  InvalidObjectState: [403, "The operation is not valid for the object's storage class"],
   InvalidPart: [
     400,
     'One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match.',

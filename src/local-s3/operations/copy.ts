@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { closeSync, read } from 'node:fs';
 import { promisify } from 'node:util';
-import { checksumHeaders, readAttributes } from '../attributes.ts';
+import { checkReadable, checksumHeaders, encryptionHeaders, readAttributes } from '../attributes.ts';
 import {
   type Checksum,
   type ChecksumAlgorithm,
@@ -66,6 +66,7 @@ export async function openCopySource({ request, data }: Context): Promise<CopySo
       if (object.version) {
         const { etag, mtimeMs } = object.version;
         checkReadConditions(request, { etag, modifiedMs: mtimeMs }, 'x-amz-copy-source-');
+        checkReadable(object.version);
         return { bucket: source.bucket, object: object as SettledObject, fd };
       }
     } catch (error) {
@@ -131,7 +132,8 @@ function copiedAttributes(request: S3Request, source: Version): Attributes {
   const given = readAttributes(request);
   const { headers, metadata } = directive(request, 'x-amz-metadata-directive') ? given : source;
   const { tags } = directive(request, 'x-amz-tagging-directive') ? given : source;
-  return { headers, metadata, tags, storageClass: given.storageClass };
+  // S3 keeps neither the source's class nor its encryption.
+  return { headers, metadata, tags, storageClass: given.storageClass, encryption: given.encryption };
 }
 
 /** Which checksum the copy has: the one asked for, else the source's algorithm, if it has any. */
@@ -143,7 +145,10 @@ function copiedAlgorithm(request: S3Request, source: Version): ChecksumAlgorithm
 function checkSelfCopy(request: S3Request, context: Context, source: CopySource): void {
   const same = source.bucket === context.request.bucket && source.object.key === context.request.key;
   const changes =
-    directive(request, 'x-amz-metadata-directive') || header(request, 'x-amz-storage-class') !== undefined;
+    directive(request, 'x-amz-metadata-directive') ||
+    ['x-amz-storage-class', 'x-amz-server-side-encryption'].some(
+      (name) => header(request, name) !== undefined,
+    );
   if (same && !changes) {
     throw new S3Error(
       'InvalidRequest',
@@ -187,7 +192,7 @@ export const CopyObject: Operation = async (context) => {
     return xmlResponse(
       'CopyObjectResult',
       element('LastModified', modified) + element('ETag', `"${copy.md5}"`) + told,
-      checksumHeaders(checksum),
+      { ...checksumHeaders(checksum), ...encryptionHeaders(attributes) },
     );
   } finally {
     closeCopySource(source);

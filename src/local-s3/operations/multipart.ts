@@ -1,4 +1,4 @@
-import { readAttributes } from '../attributes.ts';
+import { encryptionHeaders, readAttributes } from '../attributes.ts';
 import { declaredSize } from '../body.ts';
 import {
   type ChecksumAlgorithm,
@@ -76,8 +76,9 @@ export const CreateMultipartUpload: Operation = (context) => {
   const { request } = context;
   const bucket = bucketOf(context);
   const checksum = readChecksumPlan(request);
-  const upload = createUpload(bucket, { key: keyOf(context), attributes: readAttributes(request), checksum });
-  const headers: Record<string, string> = {};
+  const attributes = readAttributes(request);
+  const upload = createUpload(bucket, { key: keyOf(context), attributes, checksum });
+  const headers = encryptionHeaders(attributes);
   if (checksum) {
     headers['x-amz-checksum-algorithm'] = checksum.algorithm;
     headers['x-amz-checksum-type'] = checksum.type;

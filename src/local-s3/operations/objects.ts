@@ -1,7 +1,13 @@
-import { attributeHeaders, checksumHeaders, readAttributes } from '../attributes.ts';
+import {
+  attributeHeaders,
+  checkReadable,
+  checksumHeaders,
+  encryptionHeaders,
+  readAttributes,
+} from '../attributes.ts';
 import type { Payload } from '../body.ts';
 import { type Checksum, parseAlgorithm } from '../checksums.ts';
-import { checkReadConditions, writeGuard } from '../conditions.ts';
+import { checkReadConditions, deleteGuard, writeGuard } from '../conditions.ts';
 import { S3Error } from '../errors.ts';
 import { readRange } from '../range.ts';
 import { header, type S3Request, type S3Response } from '../request.ts';
@@ -46,7 +52,8 @@ export const PutObject: Operation = async (context) => {
   const checksum = fullChecksum(payload);
   const etag = payload.md5.toString('hex');
   await publish(bucket, key, payload.content ?? Buffer.alloc(0), { ...attributes, etag, checksum }, guard);
-  return { status: 200, headers: { ETag: `"${etag}"`, ...checksumHeaders(checksum) } };
+  const told = { ...checksumHeaders(checksum), ...encryptionHeaders(attributes) };
+  return { status: 200, headers: { ETag: `"${etag}"`, ...told } };
 };
 
 /** Opens the object that a GET or HEAD names, with its ETag known. Throws NoSuchKey. */
@@ -108,6 +115,7 @@ async function read(context: Context, withBody: boolean): Promise<S3Response> {
   let handedOn = false;
   try {
     checkReadConditions(request, { etag: object.version.etag, modifiedMs: object.version.mtimeMs });
+    if (withBody) checkReadable(object.version);
     const { start, length, ...response } = describe(request, object);
     handedOn = withBody && fd !== undefined;
     return handedOn && fd !== undefined ? { ...response, body: { fd, start, length } } : response;
@@ -124,9 +132,9 @@ export const HeadObject: Operation = (context) => read(context, false);
 
 /** DeleteObject; with If-Match, only what has that ETag. */
 export const DeleteObject: Operation = async (context) => {
-  const key = keyOf(context);
-  const conditional = header(context.request, 'if-match') !== undefined;
-  await removeObject(bucketOf(context), key, conditional ? writeGuard(context.request, key) : undefined);
+  const ifMatch = header(context.request, 'if-match');
+  const guard = ifMatch === undefined ? undefined : deleteGuard(ifMatch);
+  await removeObject(bucketOf(context), keyOf(context), guard);
   return { status: 204 };
 };
 
@@ -162,16 +170,7 @@ async function deleteOne(
   quiet: boolean,
 ): Promise<string> {
   try {
-    await removeObject(
-      bucket,
-      key,
-      etag === undefined
-        ? undefined
-        : (current) => {
-            if (current?.version.etag !== etag && !(etag === '*' && current))
-              throw new S3Error('PreconditionFailed');
-          },
-    );
+    await removeObject(bucket, key, etag === undefined ? undefined : deleteGuard(etag));
     return quiet ? '' : `<Deleted>${element('Key', key)}</Deleted>`;
   } catch (error) {
     if (!(error instanceof S3Error)) throw error;

@@ -18,6 +18,8 @@ export interface Attributes {
   readonly metadata: Readonly<Record<string, string>>;
   readonly tags: Readonly<Record<string, string>>;
   readonly storageClass?: string | undefined;
+  /** What it asked to be encrypted with. Kept and told, not done: the files are plain. */
+  readonly encryption?: { readonly algorithm: string; readonly key?: string | undefined } | undefined;
   readonly checksum?: Checksum | undefined;
   /** Sizes of the parts of a multipart upload, in order. */
   readonly parts?: readonly number[] | undefined;

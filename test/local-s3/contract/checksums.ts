@@ -198,11 +198,52 @@ export function multipartChecksumChecks(check: Check, s3: Open): void {
     });
     const copied = await upload.copyPart(1, 'sum-source', `bytes=0-${5 * MIB - 1}`);
     const part = await upload.part(2, body.subarray(5 * MIB), { ChecksumAlgorithm: 'CRC32' });
+    expect(copied.CopyPartResult?.ChecksumCRC32).toBe(bigEndian(crc32(body.subarray(0, 5 * MIB))));
+    const { Parts } = await upload.listParts(1);
+    expect(Parts?.[0]?.ChecksumCRC32).toBe(copied.CopyPartResult?.ChecksumCRC32);
     const done = await upload.complete([copied.CopyPartResult ?? {}, part], {
       ChecksumCRC32: bigEndian(crc32(body)),
       ChecksumType: 'FULL_OBJECT',
     });
     expect(done.ChecksumCRC32).toBe(bigEndian(crc32(body)));
+  });
+
+  check('the FULL_OBJECT checksum is that of the parts listed, whatever their numbers', async () => {
+    const upload = await Multipart.create(s3(), 'sum-gaps', {
+      ChecksumAlgorithm: 'CRC32',
+      ChecksumType: 'FULL_OBJECT',
+    });
+    const [first = Buffer.alloc(0), second = Buffer.alloc(0), third = Buffer.alloc(0)] = pieces;
+    const one = await upload.part(1, first, { ChecksumAlgorithm: 'CRC32' });
+    await upload.part(2, second, { ChecksumAlgorithm: 'CRC32' });
+    const nine = await upload.part(9, third, { ChecksumAlgorithm: 'CRC32' });
+    const page = await upload.listParts(2, '1');
+    expect(page.Parts?.map(({ PartNumber, ChecksumCRC32 }) => [PartNumber, ChecksumCRC32])).toEqual([
+      [2, bigEndian(crc32(second))],
+      [9, bigEndian(crc32(third))],
+    ]);
+    const Parts = [one, nine].map(({ ETag }, index) => ({ ETag, PartNumber: [1, 9][index] }));
+    const whole = Buffer.concat([first, third]);
+    await upload.complete([], {
+      MultipartUpload: { Parts },
+      ChecksumCRC32: bigEndian(crc32(whole)),
+      ChecksumType: 'FULL_OBJECT',
+    });
+    expect(whole.equals(await s3().read('sum-gaps'))).toBe(true);
+  });
+
+  check('a GET of a range tells no checksum of the whole', async () => {
+    await s3().put('sum-range', body.subarray(0, 1000), { ChecksumAlgorithm: 'CRC32' });
+    const got = await s3().client.send(
+      new GetObjectCommand({
+        Bucket: s3().bucket,
+        Key: 'sum-range',
+        ChecksumMode: 'ENABLED',
+        Range: 'bytes=10-19',
+      }),
+    );
+    expect(got.ChecksumCRC32).toBeUndefined();
+    expect((await got.Body?.transformToByteArray())?.length).toBe(10);
   });
 
   check('a part with a wrong checksum is refused, and is not there', async () => {

@@ -123,4 +123,20 @@ export function conditionChecks(check: Check, s3: Open): void {
     await upload.complete([part], { MpuObjectSize: 5 });
     expect((await s3().read('mpu-size')).toString()).toBe('five!');
   });
+
+  check('CompleteMultipartUpload with If-Match of a missing key is 404, and stores nothing', async () => {
+    const upload = await Multipart.create(s3(), 'complete-missing');
+    const part = await upload.part(1, 'x');
+    expect(await outcome(upload.complete([part], { IfMatch: WRONG }))).toMatch(
+      /^(404 NoSuchKey|412 PreconditionFailed)$/,
+    );
+    expect(await outcome(s3().read('complete-missing'))).toBe('404 NoSuchKey');
+    await upload.abort();
+  });
+  check('DeleteObject with If-Match of a missing key is 204', async () => {
+    const { $metadata } = await s3().client.send(
+      new DeleteObjectCommand({ Bucket: s3().bucket, Key: 'delete-missing', IfMatch: WRONG }),
+    );
+    expect($metadata.httpStatusCode).toBe(204);
+  });
 }

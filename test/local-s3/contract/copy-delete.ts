@@ -48,6 +48,23 @@ export function deleteChecks(check: Check, s3: Open): void {
     expect([quiet.Deleted ?? [], quiet.Errors ?? []]).toEqual([[], []]);
     expect(await s3().keysUnder('bulk/')).toEqual([]);
   });
+
+  check('DeleteObjects judges the ETag of each key that has one', async () => {
+    const { client, bucket } = s3();
+    const { ETag } = await s3().put('judged/right', 'x');
+    await s3().put('judged/wrong', 'y');
+    const Objects = [
+      { Key: 'judged/right', ETag },
+      { Key: 'judged/wrong', ETag },
+      { Key: 'judged/missing', ETag },
+    ];
+    const { Deleted, Errors } = await client.send(
+      new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects } }),
+    );
+    expect(Deleted?.map(({ Key }) => Key)).toEqual(['judged/right', 'judged/missing']);
+    expect(Errors?.map(({ Key, Code }) => [Key, Code])).toEqual([['judged/wrong', 'PreconditionFailed']]);
+    expect(await s3().keysUnder('judged/')).toEqual(['judged/wrong']);
+  });
 }
 
 /** Copy: 6 of the 103 checks, and more. */
@@ -127,6 +144,24 @@ export function copyChecks(check: Check, s3: Open): void {
     await copy('dest/from', 'dest/fresh', { IfNoneMatch: '*' });
     expect((await s3().read('dest/fresh')).toString()).toBe('new');
   });
+  check(
+    'a refused CopyObject names the condition: that on the source, or that on the destination',
+    async () => {
+      const { ETag } = await s3().put('named/from', 'new');
+      await s3().put('named/to', 'old');
+      const condition = (more: Partial<CopyObjectCommandInput>) =>
+        copy('named/from', 'named/to', more).then(
+          () => 'none',
+          ({ Condition }: { Condition?: string }) => Condition,
+        );
+      const wrong = '"00000000000000000000000000000000"';
+      expect(await condition({ CopySourceIfMatch: wrong })).toBe('x-amz-copy-source-If-Match');
+      expect(await condition({ CopySourceIfNoneMatch: ETag })).toBe('x-amz-copy-source-If-None-Match');
+      expect(await condition({ IfNoneMatch: '*' })).toBe('If-None-Match');
+      expect(await condition({ CopySourceIfMatch: ETag, IfNoneMatch: '*' })).toBe('If-None-Match');
+      expect((await s3().read('named/to')).toString()).toBe('old');
+    },
+  );
   check('CopyObject copies between buckets', async () => {
     const other = await s3().newBucket();
     await s3().put('across', 'x');

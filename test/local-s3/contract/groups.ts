@@ -10,6 +10,7 @@ import { listingChecks } from './listing.ts';
 import { multipartChecks } from './multipart.ts';
 import { headChecks, metadataChecks, putChecks, rangeChecks } from './objects.ts';
 import { persistenceChecks } from './persistence.ts';
+import { storageChecks } from './storage.ts';
 import { tagChecks } from './tags.ts';
 
 /** The checks of the contract, by subject. */
@@ -30,6 +31,7 @@ export const GROUPS: Readonly<Record<string, (check: Check, s3: Open) => void>> 
   'Checksums of multipart uploads': multipartChecksumChecks,
   Credentials: credentialChecks,
   Tags: tagChecks,
+  'Storage classes and encryption': storageChecks,
   'Atomicity and concurrency': concurrencyChecks,
   Persistence: persistenceChecks,
 };

@@ -46,6 +46,12 @@ export function tagChecks(check: Check, s3: Open): void {
     await upload.complete([await upload.part(1, 'x')]);
     expect(await tagsOf('tagged-parts')).toEqual({ a: '1' });
   });
+  check('HEAD tells the number of tags', async () => {
+    await s3().put('counted', 'x', { Tagging: 'a=1&b=2' });
+    expect((await s3().client.send(new HeadObjectCommand(input('counted')))).TagCount).toBe(2);
+    await s3().put('counted', 'x');
+    expect((await s3().client.send(new HeadObjectCommand(input('counted')))).TagCount ?? 0).toBe(0);
+  });
   check('an overwrite removes tags', async () => {
     await s3().put('untagged', 'x', { Tagging: 'a=1' });
     await s3().put('untagged', 'y');

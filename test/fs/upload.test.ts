@@ -1,11 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { GetObjectCommand, HeadObjectCommand } from '@aws-sdk/client-s3';
 import { expect, inject, onTestFinished, test } from 'vitest';
-import { MemoryPool } from '../../src/fs/memory-pool.ts';
-import { openObjectStore } from '../../src/fs/s3.ts';
-import type { ByteSource } from '../../src/fs/part-filler.ts';
 import { Ledger } from '../../src/fs/ledger.ts';
+import { MemoryPool } from '../../src/fs/memory-pool.ts';
+import type { ByteSource } from '../../src/fs/part-filler.ts';
 import { USUAL_PART as PART_SIZE } from '../../src/fs/part-size.ts';
+import { openObjectStore } from '../../src/fs/s3.ts';
 import { type UploadOptions, upload } from '../../src/fs/upload.ts';
 import { type FaultProxy, faultProxyForTest } from '../support/fault-proxy.ts';
 import { type Ferry, startFerry } from '../support/ferry.ts';
@@ -214,7 +214,9 @@ test.for([10, 2 * PART_SIZE])(
   async (size) => {
     await using set = await setUp();
     await putObject(set.ferry, 'a', 'before');
-    await expect(set.put(sourceOf(Buffer.alloc(size), MIB), { condition: { ifAbsent: true } })).rejects.toMatchObject({
+    await expect(
+      set.put(sourceOf(Buffer.alloc(size), MIB), { condition: { ifAbsent: true } }),
+    ).rejects.toMatchObject({
       failure: 'exists',
     });
     const { ContentLength } = await set.ferry.s3.send(

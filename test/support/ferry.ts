@@ -154,5 +154,7 @@ export async function parkedUploads(s3: S3Client, bucket: string): Promise<strin
     const { Body } = await s3.send(new GetObjectCommand({ Bucket: bucket, Key }));
     return JSON.parse((await Body?.transformToString()) ?? '{}') as { uploadId: string; state: string };
   });
-  return (await Promise.all(records)).filter(({ state }) => state === 'parked').map(({ uploadId }) => uploadId);
+  return (await Promise.all(records))
+    .filter(({ state }) => state === 'parked')
+    .map(({ uploadId }) => uploadId);
 }

@@ -94,7 +94,7 @@ export class Ledger {
     if (!this.keeps) return [];
     const prefix = prefixOf(at, user);
     if (fresh) await this.#refresh(prefix);
-    else if (this.#now() - this.#indexed > FRESH) await this.#refreshOnce();
+    else if (this.#now() - this.#indexed > FRESH) await this.refresh();
     return this.#read(this.#namesOf(prefix));
   }
 
@@ -295,8 +295,8 @@ export class Ledger {
     return [...this.#index.keys()].filter((name) => name.startsWith(prefix));
   }
 
-  /** Many may find the index too old at once. */
-  async #refreshOnce(): Promise<void> {
+  /** Reads the index again; many may find it too old at once. */
+  async refresh(): Promise<void> {
     this.#refreshing ??= this.#refresh().finally(() => {
       this.#refreshing = undefined;
     });

@@ -8,6 +8,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { expect, inject } from 'vitest';
 import { type Config, parseEnvironment } from '../../src/config.ts';
+import type { Ledger } from '../../src/fs/ledger.ts';
 import type { MemoryPool } from '../../src/fs/memory-pool.ts';
 import { openObjectStore } from '../../src/fs/s3.ts';
 import { openStorage } from '../../src/fs/storage.ts';
@@ -29,6 +30,7 @@ export interface Ferry extends AsyncDisposable {
   readonly server: FtpServer;
   readonly passivePorts: PassivePorts;
   readonly pool: MemoryPool;
+  readonly ledger: Ledger;
   /** A client of the bucket that goes past Ferry: an outside reader and writer. */
   readonly s3: S3Client;
   /** Log records so far. */
@@ -118,6 +120,7 @@ export async function startFerry(
     server,
     passivePorts,
     pool,
+    ledger: storage.ledger,
     s3,
     records,
     setStorageAvailable: (available) => {

@@ -15,5 +15,7 @@ export async function breakOff(ferry: Ferry, local: string, name: string): Promi
   await using other = await another(ferry);
   using client = await other.login();
   await breakUpload(client, `STOR ${name}`);
+  // It would find out by itself two seconds later.
+  await ferry.ledger.refresh();
   return file;
 }

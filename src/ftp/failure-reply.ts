@@ -33,7 +33,7 @@ const STORAGE: Readonly<Record<StorageFailure, { readonly told: Told; readonly b
   conflict: { told: [450, 'File is being changed by another client.'] },
   throttled: { told: [451, 'Storage is busy, try again.'] },
   unavailable: { told: [451, 'Storage is not available, try again.'] },
-  damaged: { told: [451, 'Data was damaged on its way to storage, try again.'] },
+  damaged: { told: [451, 'Data was damaged on its way, try again.'] },
   'upload-broken': { told: [550, 'An upload over this file broke, send the whole file.'] },
   'upload-gone': { told: [451, 'Storage lost the upload, try again.'] },
   cancelled: { told: [426, 'Transfer aborted.'] },

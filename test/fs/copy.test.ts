@@ -21,7 +21,7 @@ const IN_PARTS = { largest: 6 * MIB, partSize: 5 * MIB } satisfies CopyOptions;
 async function setUp() {
   const proxy = await faultProxyForTest(inject('s3').endpoint);
   const ferry = await startFerry();
-  const options = { pathStyle: true, checksums: 'full', downloads: 4, requests: 32 } as const;
+  const options = { pathStyle: true, checksums: inject('s3').checksums, downloads: 4, requests: 32 } as const;
   const store = openObjectStore({ ...options, endpoint: proxy.endpoint });
   onTestFinished(() => store.close());
   const { bucket, s3 } = ferry;

@@ -18,7 +18,7 @@ async function setUp(body: Buffer) {
   const store = openObjectStore({
     endpoint: proxy.endpoint,
     pathStyle: true,
-    checksums: 'full',
+    checksums: inject('s3').checksums,
     requests: 4,
     downloads: 8,
   });

@@ -20,7 +20,7 @@ async function setUp(memory = 64 * MIB) {
   const store = openObjectStore({
     endpoint: proxy.endpoint,
     pathStyle: true,
-    checksums: 'full',
+    checksums: inject('s3').checksums,
     downloads: 4,
     requests: 64,
   });

@@ -64,7 +64,7 @@ export async function startFerry(
   settings: Readonly<Record<string, string>> = {},
   s3Endpoint: string = inject('s3').endpoint,
 ): Promise<Ferry> {
-  const { region, accessKeyId, secretAccessKey } = inject('s3');
+  const { region, accessKeyId, secretAccessKey, checksums } = inject('s3');
   // The driver finds region and credentials by the SDK's own chain.
   Object.assign(process.env, {
     AWS_REGION: region,
@@ -80,6 +80,7 @@ export async function startFerry(
     FERRY_BUCKET: bucket,
     FERRY_S3_ENDPOINT: s3Endpoint,
     FERRY_S3_PATH_STYLE: 'true',
+    FERRY_CHECKSUMS: checksums,
     FERRY_USER: USER.name,
     FERRY_PASSWORD: USER.password,
     FERRY_LOGIN_DELAY: '0ms',

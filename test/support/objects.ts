@@ -25,13 +25,22 @@ export async function keysOf({ s3, bucket }: Ferry): Promise<string[]> {
   return (Contents ?? []).map(({ Key }) => Key ?? '');
 }
 
-/** Drops many empty files into one folder of the embedded S3 by hand, which makes objects of them. */
+/** Drops many empty files into one folder of the embedded S3 by hand, which makes objects of them; others get PUTs. */
 export async function dropFiles(
-  { bucket }: Ferry,
+  ferry: Ferry,
   directory: string,
   names: readonly string[],
 ): Promise<void> {
-  const folder = join(inject('s3').data, bucket, directory);
+  const { data } = inject('s3');
+  if (data === undefined) {
+    const left = names.values();
+    const putAll = async () => {
+      for (const name of left) await putObject(ferry, `${directory}/${name}`);
+    };
+    await Promise.all(Array.from({ length: 32 }, putAll));
+    return;
+  }
+  const folder = join(data, ferry.bucket, directory);
   await mkdir(folder, { recursive: true });
   await Promise.all(names.map((name) => writeFile(join(folder, name), '')));
 }

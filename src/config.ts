@@ -304,7 +304,7 @@ export function parseEnvironment(env: Readonly<Record<string, string | undefined
       size(64 * 2 ** 20, 'a size from 64MiB, such as 256MiB or 2GiB'),
       256 * 2 ** 20,
     ),
-    downloadConnections: or('FERRY_DOWNLOAD_CONNECTIONS', integer(1, 16), 4),
+    downloadConnections: or('FERRY_DOWNLOAD_CONNECTIONS', integer(1, 16), 6),
     objects: {
       contentType: or('FERRY_CONTENT_TYPE', oneOf('extension', 'none'), 'extension'),
       metadata: or('FERRY_METADATA', metadata, {}),

@@ -28,7 +28,7 @@ test('every setting but the bucket has a default', () => {
     user: undefined,
     anonymous: undefined,
     memory: 268_435_456,
-    downloadConnections: 4,
+    downloadConnections: 6,
     objects: {
       contentType: 'extension',
       metadata: {},

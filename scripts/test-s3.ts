@@ -47,7 +47,13 @@ type Verdict = 'passed' | 'failed' | 'skipped' | 'differs' | 'passes though list
 const tables = new Map<string, Counts>();
 
 function count(table: string, test: TestCase, verdict: Verdict): void {
-  const counts = tables.get(table) ?? { passed: 0, failed: 0, skipped: 0, differs: 0, passesThoughListed: [] };
+  const counts = tables.get(table) ?? {
+    passed: 0,
+    failed: 0,
+    skipped: 0,
+    differs: 0,
+    passesThoughListed: [],
+  };
   tables.set(table, counts);
   if (verdict === 'passes though listed') {
     counts.passed++;
@@ -92,7 +98,9 @@ function show(test: TestCase): void {
   const why =
     verdict === 'differs'
       ? ` (known difference: ${knownReason(test)})`
-      : (errors ?? []).map(({ message, stack }) => `\n  ${message}\n  ${stack?.split('\n')[1] ?? ''}`).join('');
+      : (errors ?? [])
+          .map(({ message, stack }) => `\n  ${message}\n  ${stack?.split('\n')[1] ?? ''}`)
+          .join('');
   process.stdout.write(`${verdict}: ${file}: ${test.fullName}${why}\n`);
 }
 

@@ -87,7 +87,8 @@ export class UploadBody {
 
   /** Cuts the connection: nothing more is read into any buffer. */
   cancel(): void {
-    this.#cut(new DataBrokenError('aborted'));
+    // All has been read: the client need not see a reset where only the commit fails.
+    if (!this.#ended) this.#cut(new DataBrokenError('aborted'));
   }
 
   #listen(socket: Socket, { stall, signal }: TransferOptions): void {

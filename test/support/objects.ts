@@ -26,11 +26,7 @@ export async function keysOf({ s3, bucket }: Ferry): Promise<string[]> {
 }
 
 /** Drops many empty files into one folder of the embedded S3 by hand, which makes objects of them; others get PUTs. */
-export async function dropFiles(
-  ferry: Ferry,
-  directory: string,
-  names: readonly string[],
-): Promise<void> {
+export async function dropFiles(ferry: Ferry, directory: string, names: readonly string[]): Promise<void> {
   const { data } = inject('s3');
   if (data === undefined) {
     const left = names.values();

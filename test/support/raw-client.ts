@@ -76,6 +76,8 @@ export async function rawClient(to: {
     const port = Number(/\|\|\|(\d+)\|/.exec(text)?.[1]);
     const data = connect({ port, host: to.host, localAddress: to.localAddress, noDelay: true, ...options });
     await once(data, 'connect');
+    // What the server refuses it may reset; the reply tells it.
+    data.on('error', () => {});
     return data;
   }
 

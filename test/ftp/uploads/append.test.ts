@@ -191,6 +191,28 @@ test('a file that is replaced while S3 copies it is not mixed with the new one: 
   await expectNothingParked(ferry);
 });
 
+test.for([
+  ['a small file', SMALL, 'PutObject'],
+  ['a large file', LARGE, 'CompleteMultipartUpload'],
+] as const)(
+  'who writes in the last moment, when APPE to %s commits, is not overwritten: 450',
+  async ([, old, operation]) => {
+    await using set = await setUp();
+    const { client, ferry, proxy } = set;
+    await putObject(ferry, 'a', old);
+    const commit = proxy.fault(({ operation: asked, key }) => asked === operation && key === 'a', {
+      hold: 'request',
+    });
+    const answered = client.upload('APPE a', MORE);
+    await commit.reached;
+    await putObject(ferry, 'a', 'theirs');
+    commit.release();
+    expect((await answered)[1]).toMatchObject({ code: 450 });
+    expect(await getObject(ferry, 'a')).toBe('theirs');
+    await expectNothingParked(ferry);
+  },
+);
+
 test('of two APPE that race for a missing name one makes it, 226, and the other hears 450', async () => {
   await using set = await setUp();
   using other = await set.ferry.login();

@@ -116,7 +116,14 @@ export class MemoryPool {
     done: false,
   };
   readonly #queues: Record<Queue, Waiter[]> = { step: [], slow: [], part: [] };
-  readonly #spares = new SpareBuffers();
+  /**
+   * Steps and parts apart: a part's buffer that made room for a step would have to be made anew right after, and what
+   * is thrown away stays in the process until its garbage is collected.
+   */
+  readonly #stepSpares = new SpareBuffers();
+  readonly #partSpares = new SpareBuffers();
+  /** Bytes lent in buffers of a step's size, whatever their purse. */
+  #inSteps = 0;
 
   /**
    * @param total bytes
@@ -270,7 +277,7 @@ export class MemoryPool {
   #lend(purse: Purse, bytes: number, owner?: object): Lease {
     purse.lent += bytes;
     if (isReserve(purse)) purse.owner = owner;
-    const buffer = this.#spares.take(bytes, this.#total - this.used);
+    const buffer = this.#take(bytes);
     let released = false;
     return {
       buffer,
@@ -278,14 +285,29 @@ export class MemoryPool {
         if (released) return;
         released = true;
         purse.lent -= bytes;
+        if (bytes <= LARGEST_STEP) this.#inSteps -= bytes;
         if (isReserve(purse) && purse.lent === 0) {
           purse.owner = undefined;
           purse.done = false;
         }
-        this.#spares.keep(buffer, this.used === 0);
+        this.#sparesOf(bytes).keep(buffer, this.used === 0);
         this.#serve();
       },
     };
+  }
+
+  /** Lent and spare ones together never exceed the total. */
+  #take(bytes: number): Buffer<ArrayBuffer> {
+    if (bytes <= LARGEST_STEP) this.#inSteps += bytes;
+    const forSteps = Math.max(this.#stepShare, this.#inSteps);
+    const buffer = this.#sparesOf(bytes).take(bytes);
+    this.#stepSpares.trim(forSteps - this.#inSteps);
+    this.#partSpares.trim(this.#total - forSteps - (this.used - this.#inSteps));
+    return buffer;
+  }
+
+  #sparesOf(bytes: number): SpareBuffers {
+    return bytes <= LARGEST_STEP ? this.#stepSpares : this.#partSpares;
   }
 }
 

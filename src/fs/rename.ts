@@ -182,12 +182,8 @@ async function deleteSources(run: Run): Promise<void> {
   do {
     const page = await store.list(from.bucket, { prefix: from.prefix, continuation });
     const done = page.objects.filter(({ key, etag }) => copied.get(key)?.etag === etag);
-    if (done.length > 0)
-      await store.deleteAll(
-        from.bucket,
-        done.map(({ key }) => key),
-      );
-    const late = page.objects.filter(({ key, etag }) => copied.get(key)?.etag !== etag);
+    const changed = done.length > 0 ? await store.deleteAll(from.bucket, done) : new Set<string>();
+    const late = page.objects.filter(({ key, etag }) => copied.get(key)?.etag !== etag || changed.has(key));
     await inParallel(late, PARALLEL, async ({ key, etag, size, storageClass }) => {
       const source = { bucket: from.bucket, key, etag, size, kept: { storageClass } };
       const move = renameFile(store, source, targetOf(run, key), { ifAbsent: true, made: copied.get(key) });
@@ -203,12 +199,13 @@ async function removeCopies(run: Run): Promise<void> {
   let continuation: string | undefined;
   do {
     const page = await store.list(to.bucket, { prefix: to.prefix, continuation });
-    const ours: string[] = [];
+    const ours: { key: string; etag: string }[] = [];
     await inParallel(page.objects, PARALLEL, async ({ key, etag, size }) => {
       const sourceKey = from.prefix + key.slice(to.prefix.length);
       const source = copied.get(sourceKey) ?? doubtful.get(sourceKey);
       if (!source || source.size !== size) return;
-      if (source.etag === etag || (await isCopy(store, source, { bucket: to.bucket, key }))) ours.push(key);
+      if (source.etag === etag || (await isCopy(store, source, { bucket: to.bucket, key })))
+        ours.push({ key, etag });
     });
     if (ours.length > 0) await store.deleteAll(to.bucket, ours);
     continuation = page.next;

@@ -46,11 +46,16 @@ export function toInput(attributes: Attributes, nonce?: string) {
     ContentEncoding: attributes.contentEncoding,
     ContentLanguage: attributes.contentLanguage,
     Metadata: marked && { ...marked },
-    Tagging: tags && Object.keys(tags).length > 0 ? new URLSearchParams(tags).toString() : undefined,
+    Tagging: tags && Object.keys(tags).length > 0 ? tagging(tags) : undefined,
     StorageClass: attributes.storageClass,
     ServerSideEncryption: encryption?.algorithm,
     SSEKMSKeyId: encryption?.algorithm === 'aws:kms' ? encryption.key : undefined,
   };
+}
+
+/** The header x-amz-tagging. A blank as `+` is a matter of forms, and S3 speaks of URLs. */
+function tagging(tags: Readonly<Record<string, string>>): string {
+  return new URLSearchParams(tags).toString().replaceAll('+', '%20');
 }
 
 /** The attributes that a HeadObject tells; tags are not among them, only their number. */

@@ -11,7 +11,7 @@ import type { Condition, Location } from './s3.ts';
 import { type Attributes, toInput } from './s3-attributes.ts';
 import type { Clients } from './s3-client.ts';
 import { named } from './s3-failures.ts';
-import { copySource, decodeCrc32, encodeCrc32 } from './s3-values.ts';
+import { copySource, decodeCrc32, encodeCrc32, writtenEtag } from './s3-values.ts';
 
 /** A part that S3 has. */
 export interface Part {
@@ -135,7 +135,7 @@ export function multipartOperations({ requests, checked }: Clients) {
             ChecksumType: 'FULL_OBJECT',
           }),
         IfNoneMatch: whole.ifAbsent ? '*' : undefined,
-        IfMatch: whole.ifMatch,
+        IfMatch: writtenEtag(whole.ifMatch),
       });
       await named(requests.send(command), whole);
     },

@@ -21,7 +21,7 @@ import {
 } from './s3-attributes.ts';
 import type { Clients } from './s3-client.ts';
 import { named, toStorageError } from './s3-failures.ts';
-import { copySource, decodeCrc32, encodeCrc32 } from './s3-values.ts';
+import { copySource, decodeCrc32, encodeCrc32, writtenEtag } from './s3-values.ts';
 
 export interface ObjectInfo {
   /** Bytes of the whole object. */
@@ -172,7 +172,7 @@ export function objectOperations({ requests, downloads, checked }: Clients) {
         ContentLength: body.byteLength,
         ChecksumCRC32: checked ? encodeCrc32(extra.crc32) : undefined,
         IfNoneMatch: extra.ifAbsent ? '*' : undefined,
-        IfMatch: extra.ifMatch,
+        IfMatch: writtenEtag(extra.ifMatch),
         ...toInput(extra.attributes ?? {}, extra.nonce),
       });
       const { ETag } = await named(requests.send(command), extra);
@@ -209,7 +209,7 @@ export function objectOperations({ requests, downloads, checked }: Clients) {
         CopySource: copySource(from),
         CopySourceIfMatch: sourceEtag,
         IfNoneMatch: ifAbsent ? '*' : undefined,
-        IfMatch: ifMatch,
+        IfMatch: writtenEtag(ifMatch),
         StorageClass,
         ServerSideEncryption,
         SSEKMSKeyId,
@@ -224,16 +224,26 @@ export function objectOperations({ requests, downloads, checked }: Clients) {
       { bucket, key }: Location,
       { ifMatch, signal }: { ifMatch?: string; signal?: AbortSignal } = {},
     ): Promise<void> {
-      const command = new DeleteObjectCommand({ Bucket: bucket, Key: key, IfMatch: ifMatch });
+      const command = new DeleteObjectCommand({ Bucket: bucket, Key: key, IfMatch: writtenEtag(ifMatch) });
       await named(requests.send(command, { abortSignal: signal }), { ifMatch });
     },
 
-    /** DeleteObjects, at most 1,000 keys. @throws the failure of the first key that was not deleted */
-    async deleteAll(bucket: string, keys: readonly string[]): Promise<void> {
-      const Delete = { Objects: keys.map((Key) => ({ Key })), Quiet: true };
+    /**
+     * DeleteObjects, at most 1,000 versions.
+     * @returns keys under which another version stands by now, which stays
+     * @throws the failure of the first other key that was not deleted
+     */
+    async deleteAll(
+      bucket: string,
+      versions: readonly { readonly key: string; readonly etag: string }[],
+    ): Promise<Set<string>> {
+      const Objects = versions.map(({ key, etag }) => ({ Key: key, ETag: writtenEtag(etag) }));
+      const Delete = { Objects, Quiet: true };
       const answer = await named(requests.send(new DeleteObjectsCommand({ Bucket: bucket, Delete })));
-      const [first] = answer.Errors ?? [];
+      const refused = (answer.Errors ?? []).filter(({ Code }) => Code === 'PreconditionFailed');
+      const [first] = (answer.Errors ?? []).filter((error) => !refused.includes(error));
       if (first) throw toStorageError({ name: first.Code ?? 'InternalError', message: first.Message ?? '' });
+      return new Set(refused.map(({ Key = '' }) => Key));
     },
   };
 }

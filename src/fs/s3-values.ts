@@ -13,6 +13,14 @@ export function decodeCrc32(text: string | undefined): number | undefined {
   return Buffer.from(text, 'base64').readUInt32BE();
 }
 
+/**
+ * If-Match of a conditional write. S3 takes the ETag with its quotes or without; Ceph's radosgw compares it as it is,
+ * and knows it without.
+ */
+export function writtenEtag(etag: string | undefined): string | undefined {
+  return etag?.replaceAll('"', '');
+}
+
 /** The header x-amz-copy-source of CopyObject and UploadPartCopy. */
 export function copySource({ bucket, key }: Location): string {
   return [bucket, ...key.split('/')].map(encodeURIComponent).join('/');

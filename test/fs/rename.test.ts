@@ -275,6 +275,19 @@ test.for([
   },
 );
 
+test('what is written to a source when its directory is being deleted goes along', async () => {
+  await using set = await filled();
+  using client = await set.ferry.login();
+  const deleted = set.proxy.fault('DeleteObjects', { hold: 'request' });
+  const renamed = rename(client, 'from', 'to');
+  await deleted.reached;
+  await putObject(set.ferry, 'from/f07', 'written in the last moment');
+  deleted.release();
+  expect(await renamed).toBe(250);
+  expect(await getObject(set.ferry, 'to/f07')).toBe('written in the last moment');
+  expect(await keysOf(set.ferry)).toEqual(SOURCE.map((key) => key.replace('from', 'to')));
+});
+
 test('a file is not renamed onto another where FERRY_OVERWRITE refuses', async () => {
   await using set = await filled({ FERRY_OVERWRITE: 'refuse' });
   using client = await set.ferry.login();

@@ -21,6 +21,7 @@ export async function behindHead(
     get bytes() {
       return source.bytes && source.bytes + head.bytes;
     },
+    complete: async () => source.complete?.(),
     cancel() {
       body.destroy();
       source.cancel();

@@ -5,10 +5,15 @@ import { partSize, SMALLEST_PART, USUAL_PART } from './part-size.ts';
 export interface ByteSource {
   /**
    * Reads into `into` from index `from` on, until it is full or the body has ended.
-   * @returns the index after the last byte; less than `into.length` means that the body has ended, complete
-   * @throws when the body broke off, or is not to be published; nothing is then
+   * @returns the index after the last byte; less than `into.length` means that the body has ended
+   * @throws when the body broke off
    */
   fill(into: Buffer, from: number): Promise<number>;
+  /**
+   * Settles when the body that has ended is known to be complete; a rejection means that nothing is published. It may
+   * take some milliseconds, in which the last bytes can be on their way to S3 already.
+   */
+  complete?(): Promise<void>;
   /** Bytes that came so far, those of a fill that broke off included; undefined: not known. */
   readonly bytes?: number | undefined;
   /** Gives up: the connection is cut, a `fill` under way throws, and no buffer is written to any more. */

@@ -1,4 +1,4 @@
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import {
   CopyObjectCommand,
   DeleteObjectCommand,
@@ -9,6 +9,8 @@ import {
   HeadObjectCommand,
   ListObjectsV2Command,
   PutObjectCommand,
+  type PutObjectCommandInput,
+  type S3Client,
 } from '@aws-sdk/client-s3';
 import type { Condition, Location } from './s3.ts';
 import {
@@ -55,6 +57,9 @@ export interface ListPage {
   readonly prefixes: readonly string[];
   readonly next: string | undefined;
 }
+
+/** Bytes up to which the last one is held back: the time is that of a verdict, and larger ones take longer anyway. */
+const LARGEST_HELD = 2 ** 20;
 
 /** Bytes that one CopyObject takes (S3 API, CopyObject). */
 export const LARGEST_COPY = 5 * 2 ** 30;
@@ -155,27 +160,33 @@ export function objectOperations({ requests, downloads, checked }: Clients) {
 
     /**
      * PutObject. The body is retried whole by the SDK.
+     * @param extra.ready awaited before the last byte is sent: what comes before it is on its way meanwhile. If it
+     * rejects, S3 never has the whole body, and stores nothing
      * @param extra.crc32 of the body
      * @param extra.nonce kept in the object's metadata, so that `head` can tell whose object it is
      * @returns the object's ETag
-     * @throws StorageError exists, changed by the condition
+     * @throws StorageError exists, changed by the condition; what `ready` gave
      */
     async put(
       { bucket, key }: Location,
       body: Uint8Array,
-      extra: Condition & { crc32: number; attributes?: Attributes; nonce?: string },
+      extra: Condition & { crc32: number; attributes?: Attributes; nonce?: string; ready?: Promise<void> },
     ): Promise<string> {
-      const command = new PutObjectCommand({
+      const input = {
         Bucket: bucket,
         Key: key,
-        Body: body,
         ContentLength: body.byteLength,
         ChecksumCRC32: checked ? encodeCrc32(extra.crc32) : undefined,
         IfNoneMatch: extra.ifAbsent ? '*' : undefined,
         IfMatch: writtenEtag(extra.ifMatch),
         ...toInput(extra.attributes ?? {}, extra.nonce),
-      });
-      const { ETag } = await named(requests.send(command), extra);
+      };
+      if (extra.ready && body.byteLength > 1 && body.byteLength <= LARGEST_HELD) {
+        const etag = await putHeldBack(requests, input, body, extra.ready);
+        if (etag !== undefined) return etag;
+      }
+      await extra.ready;
+      const { ETag } = await named(requests.send(new PutObjectCommand({ ...input, Body: body })), extra);
       return ETag ?? '';
     },
 
@@ -246,6 +257,42 @@ export function objectOperations({ requests, downloads, checked }: Clients) {
       return new Set(refused.map(({ Key = '' }) => Key));
     },
   };
+}
+
+/**
+ * Sends a body but for its last byte, and that one when `ready` settles.
+ * @returns the ETag; undefined where the request failed, which the SDK does not repeat for a stream
+ * @throws what `ready` gave
+ */
+async function putHeldBack(
+  requests: S3Client,
+  input: Omit<PutObjectCommandInput, 'Body'>,
+  body: Uint8Array,
+  ready: Promise<void>,
+): Promise<string | undefined> {
+  // The SDK does not notice a body that fails: the request itself must be given up.
+  const stop = new AbortController();
+  const go = ready.then(
+    () => true,
+    () => {
+      stop.abort();
+      return false;
+    },
+  );
+  async function* heldBack() {
+    yield body.subarray(0, -1);
+    if (await go) yield body.subarray(-1);
+  }
+  try {
+    const Body = Readable.from(heldBack(), { objectMode: false });
+    const command = new PutObjectCommand({ ...input, Body });
+    const { ETag } = await requests.send(command, { abortSignal: stop.signal });
+    return ETag ?? '';
+  } catch {
+    // The verdict comes before S3's failure: nothing is sent again of what is not to be published.
+    await ready;
+    return undefined;
+  }
 }
 
 function info(answer: { ContentLength?: number; ETag?: string; LastModified?: Date }): ObjectInfo {

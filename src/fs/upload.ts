@@ -48,6 +48,8 @@ export interface UploadOptions {
 }
 
 interface Sending extends UploadOptions {
+  /** See `ByteSource`. */
+  readonly complete: () => Promise<void>;
   /** Neither the client nor the pool is waited for any more. */
   readonly fail: (error: unknown) => void;
   /** Bytes of the file that came, or stand before; undefined: not known. */
@@ -74,10 +76,11 @@ export async function upload(source: ByteSource, options: UploadOptions): Promis
     source.cancel();
   };
   try {
-    const sending = { ...options, signal: going, fail, received };
+    const complete = async () => source.complete?.();
+    const sending = { ...options, signal: going, fail, received, complete };
     if (begin) return await sendParts(begin.start(lostBy(fail)), filler, sending);
     const first = await filler.next(0);
-    if (first.ended) return await putWhole(first, options);
+    if (first.ended) return await putWhole(first, complete, options);
     // A refusal is told before much more is sent for nothing.
     await options.permit;
     going.throwIfAborted();
@@ -96,14 +99,20 @@ async function open({ store, to, attributes }: UploadOptions): Promise<Begun> {
   return { upload, parts: [], nonce, claim: undefined };
 }
 
-async function putWhole({ bytes }: Filled, options: UploadOptions): Promise<number> {
+async function putWhole(
+  { bytes }: Filled,
+  complete: () => Promise<void>,
+  options: UploadOptions,
+): Promise<number> {
   const { store, to, permit, signal, condition, attributes, onCommit } = options;
   await permit;
-  signal.throwIfAborted();
-  onCommit();
+  const ready = complete().then(() => {
+    signal.throwIfAborted();
+    onCommit();
+  });
   const conditional = condition.ifAbsent || condition.ifMatch !== undefined;
   const nonce = conditional ? randomUUID() : undefined;
-  const commit = store.put(to, bytes, { ...condition, crc32: crc32(bytes), attributes, nonce });
+  const commit = store.put(to, bytes, { ...condition, crc32: crc32(bytes), attributes, nonce, ready });
   await commit.catch((error) =>
     acceptOwn(error, options, { nonce, size: bytes.length, crc32: crc32(bytes) }),
   );
@@ -116,7 +125,7 @@ async function sendParts(
   options: Sending,
   first?: Filled,
 ): Promise<number> {
-  const { store, pool, signal, permit, onCommit, condition, fail, received } = options;
+  const { store, pool, signal, permit, onCommit, condition, fail, received, complete } = options;
   // A client need not send a whole part to hear that it is in vain.
   beginning.catch(fail);
   let part = first ?? (await filler.next(options.begin?.bytes ?? 0).catch((error: unknown) => ({ error })));
@@ -134,7 +143,7 @@ async function sendParts(
       claim ??= enter(begun, options, lostBy(fail));
       part = await filler.next(sender.bytes);
     }
-    const parts = await sender.all();
+    const [parts] = await Promise.all([sender.all(), complete()]);
     const held = await claim;
     signal.throwIfAborted();
     onCommit();

@@ -69,9 +69,11 @@ async function md5(session: Session, argument: string, transfer: Transfer): Prom
 }
 
 /** draft-bryan-ftp-range: for the next HASH or RETR; an end before its start takes it back. */
-function rang({ state }: Session, argument: string): Reply {
+function rang({ state, config }: Session, argument: string): Reply {
   const [, start, end] = /^(\d{1,15}) (\d{1,15})$/.exec(argument) ?? [];
   if (start === undefined) return reply(501, 'Syntax: RANG <first byte> <last byte>');
+  // As with REST: offsets count bytes as stored.
+  if (state.type === 'A' && config.ascii === 'convert') return reply(504, 'RANG needs TYPE I.');
   state.restart = 0;
   state.range = Number(end) < Number(start) ? undefined : { start: Number(start), end: Number(end) };
   return reply(350, state.range ? `Bytes ${start} to ${end}; send the command.` : 'Range taken back.');

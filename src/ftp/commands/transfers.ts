@@ -74,16 +74,21 @@ async function receive(session: Session, plan: WritePlan, transfer: Transfer, ma
   }
 }
 
-/** A source that ends only if the upload is complete. */
+/** A source that is complete by the session's verdict, which is begun when the last byte is in. */
 function judged(session: Session, transfer: Transfer, source: ByteSource, exact: boolean): ByteSource {
+  let verdict: Promise<void> | undefined;
   return {
+    complete: async () => verdict,
     get bytes() {
       return exact ? transfer.bytes : undefined;
     },
     cancel: () => source.cancel(),
     async fill(into, from) {
       const end = await source.fill(into, from);
-      if (end < into.length) await session.judge(transfer);
+      if (end === into.length) return end;
+      verdict = session.judge(transfer);
+      // Whoever commits awaits it; an upload that fails before has another reason.
+      verdict.catch(() => {});
       return end;
     },
   };

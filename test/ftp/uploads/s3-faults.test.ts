@@ -138,7 +138,8 @@ test('ABOR during the commit tells what happened: 226 for what S3 published, 451
   await using ferry = await startFerry({}, proxy.endpoint);
   using client = await ferry.login();
   for (const [operation, body] of [
-    ['PutObject', BODY.subarray(0, 5)],
+    // Of a smaller one the request is begun before the commit, and the last byte held back.
+    ['PutObject', BODY.subarray(0, 2 ** 21)],
     ['CompleteMultipartUpload', BODY],
   ] as const)
     for (const code of [226, 451]) {
@@ -155,6 +156,26 @@ test('ABOR during the commit tells what happened: 226 for what S3 published, 451
       expect((await keysOf(ferry)).includes(name)).toBe(code === 226);
       commit.remove();
     }
+});
+
+test('a small file is on its way while the grace lasts, but its last byte waits for the verdict', async () => {
+  const proxy = await faultProxyForTest(inject('s3').endpoint);
+  await using ferry = await startFerry({ FERRY_UPLOAD_GRACE: '300ms' }, proxy.endpoint);
+  using client = await ferry.login();
+  const sent = () => proxy.requests.findLast(({ operation }) => operation === 'PutObject')?.sent;
+  const complete = client.upload('STOR complete', Buffer.alloc(5000));
+  await expect.poll(sent, { interval: 5 }).toBe(4999);
+  expect((await complete)[1]).toMatchObject({ code: 226 });
+  expect(sent()).toBe(5000);
+  const data = await client.passive();
+  expect(await client.command('STOR aborted')).toMatchObject({ code: 150 });
+  data.end(Buffer.alloc(6000));
+  await expect.poll(sent, { interval: 5 }).toBe(5999);
+  client.write('ABOR\r\n');
+  expect(await client.reply()).toMatchObject({ code: 426 });
+  expect(await client.reply()).toMatchObject({ code: 226 });
+  expect(sent()).toBe(5999);
+  expect(await keysOf(ferry)).toEqual(['complete']);
 });
 
 test('a multipart upload that S3 completed, but whose answer was lost, is told as the success that it is', async () => {

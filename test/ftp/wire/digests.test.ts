@@ -106,6 +106,7 @@ test('what cannot be digested is refused by its reason', async () => {
     ['HASH a', 556],
     ['TYPE A', 200],
     ['HASH a', 550],
+    ['RANG 1 2', 504],
   ] as const)
     expect(await client.command(line), line).toMatchObject({ code });
 });

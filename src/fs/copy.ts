@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { crc32OfParts } from './crc32.ts';
-import { isFailure, StorageError } from './errors.ts';
+import { notFound, StorageError } from './errors.ts';
 import { discardUpload } from './ledger.ts';
+import { MOST_PARTS } from './part-size.ts';
 import type { Location, ObjectStore } from './s3.ts';
 import type { Attributes } from './s3-attributes.ts';
 import type { MultipartUpload, Part } from './s3-multipart.ts';
@@ -30,9 +31,6 @@ export interface CopyOptions {
 
 /** A part's copy lasts seconds; larger ones gain nothing. */
 const PART_SIZE = 512 * 2 ** 20;
-
-/** S3 API, multipart upload limits. */
-const MOST_PARTS = 10_000;
 
 const PARALLEL_PARTS = 8;
 
@@ -150,9 +148,4 @@ export async function inParallel<T>(
 
   await Promise.all(Array.from({ length: most }, next));
   if (failure) throw failure.error;
-}
-
-/** For `catch`: what is missing is undefined. */
-export function notFound(error: unknown): undefined {
-  if (!isFailure(error, 'not-found')) throw error;
 }

@@ -37,3 +37,8 @@ export class StorageError extends Error {
 export function isFailure(error: unknown, ...failures: StorageFailure[]): error is StorageError {
   return error instanceof StorageError && failures.includes(error.failure);
 }
+
+/** For `catch`: what is missing is undefined. */
+export function notFound(error: unknown): undefined {
+  if (!isFailure(error, 'not-found')) throw error;
+}

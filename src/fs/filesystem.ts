@@ -1,11 +1,10 @@
 import { Readable } from 'node:stream';
 import type { Identity } from '../identity/identity.ts';
 import { carriedOver, mergeAttributes, objectAttributes } from './attributes.ts';
-import { notFound } from './copy.ts';
 import type { Digest, DigestAlgorithm, Stretch } from './digest.ts';
 import { Directories } from './directories.ts';
 import { type OpenFile, openDownload } from './download.ts';
-import { isFailure, StorageError } from './errors.ts';
+import { isFailure, notFound, StorageError } from './errors.ts';
 import { freeName } from './free-name.ts';
 import { type Batches, directoryEntry, type Entry, entriesOf, fileEntry, firstPage } from './listing.ts';
 import { encodeName } from './names.ts';
@@ -161,7 +160,7 @@ export class Filesystem {
   ): Promise<Digest> {
     const place = this.locate(path);
     need(place, 'read');
-    if (place.root) throw new StorageError('is-a-directory', 'the root');
+    if (isNameless(place)) throw new StorageError('is-a-directory', 'no name');
     return this.#storage.digester.digest(place, algorithm, stretch, signal);
   }
 

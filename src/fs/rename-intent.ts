@@ -1,7 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { crc32 } from 'node:zlib';
-import { notFound } from './copy.ts';
-import { isFailure, StorageError } from './errors.ts';
+import { isFailure, notFound, StorageError } from './errors.ts';
 import type { Condition, Location, ObjectStore } from './s3.ts';
 import type { ObjectHead } from './s3-objects.ts';
 import type { Place } from './tree.ts';

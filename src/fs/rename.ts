@@ -1,5 +1,5 @@
-import { copyObject, inParallel, isCopy, notFound, type Version } from './copy.ts';
-import { isFailure, StorageError } from './errors.ts';
+import { copyObject, inParallel, isCopy, type Version } from './copy.ts';
+import { isFailure, notFound, StorageError } from './errors.ts';
 import { announce, type Intent, join, takeBack } from './rename-intent.ts';
 import type { Location, ObjectStore } from './s3.ts';
 import type { Attributes } from './s3-attributes.ts';

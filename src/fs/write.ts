@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { behindHead } from './behind-head.ts';
-import { isFailure, StorageError } from './errors.ts';
+import { isFailure, notFound, StorageError } from './errors.ts';
 import { discardUpload } from './ledger.ts';
 import {
   bytesOf,
@@ -264,10 +264,6 @@ async function copyHead(
 async function durableParts(store: ObjectStore, record: LedgerRecord): Promise<Part[] | undefined> {
   const parts = await store.listParts(record).catch(uploadGone);
   return parts && durableRun(record, parts);
-}
-
-function notFound(error: unknown): undefined {
-  if (!isFailure(error, 'not-found')) throw error;
 }
 
 function uploadGone(error: unknown): undefined {

@@ -4,6 +4,7 @@ import {
   GetObjectTaggingCommand,
   HeadObjectCommand,
   PutObjectCommand,
+  type PutObjectCommandInput,
 } from '@aws-sdk/client-s3';
 import { expect, inject, onTestFinished, test } from 'vitest';
 import { type CopyOptions, copyObject } from '../../src/fs/copy.ts';
@@ -18,7 +19,8 @@ const BODY = Buffer.alloc(13 * MIB, 'some text to be copied in parts; ');
 /** So that three parts are copied of what takes one request otherwise. */
 const IN_PARTS = { largest: 6 * MIB, partSize: 5 * MIB } satisfies CopyOptions;
 
-async function setUp() {
+/** @param more of the source's attributes */
+async function setUp(more: Partial<PutObjectCommandInput> = {}) {
   const proxy = await faultProxyForTest(inject('s3').endpoint);
   const ferry = await startFerry();
   const options = { pathStyle: true, checksums: inject('s3').checksums, downloads: 4, requests: 32 } as const;
@@ -34,8 +36,8 @@ async function setUp() {
       CacheControl: 'no-store',
       Metadata: { mtime: '12' },
       Tagging: 'team=red&year=2026',
-      StorageClass: 'STANDARD_IA',
       ChecksumAlgorithm: 'CRC32',
+      ...more,
     }),
   );
   const { etag, size, attributes } = await store.head({ bucket, key: 'from' });
@@ -49,7 +51,7 @@ test.for([
   ['at once', {}],
   ['in parts', IN_PARTS],
 ] as const)('a copy %s keeps bytes, headers, metadata, tags and storage class', async ([, options]) => {
-  await using set = await setUp();
+  await using set = await setUp({ StorageClass: 'STANDARD_IA' });
   const { s3, bucket } = set.ferry;
   await set.copy(options);
   const { Body, ...told } = await s3.send(new GetObjectCommand({ Bucket: bucket, Key: 'to' }));

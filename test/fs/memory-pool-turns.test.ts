@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
-import { type Account, type Lease, MemoryPool } from '../../src/fs/memory-pool.ts';
+import { type Account, MemoryPool } from '../../src/fs/memory-pool.ts';
 import { SMALLEST_PART, USUAL_PART } from '../../src/fs/part-size.ts';
+import { fast, settle, slow, watched } from '../support/claims.ts';
 
 const KIB = 2 ** 10;
 const MIB = 2 ** 20;
@@ -8,25 +9,6 @@ const TOTAL = 64 * MIB;
 const LARGEST = 17 * MIB;
 
 const never = new AbortController().signal;
-const fast = { signal: never, pace: 'fast', growing: false } as const;
-const slow = { signal: never, pace: 'slow', growing: false } as const;
-
-/** Lets everything that is settled now be told. */
-const settle = () => new Promise((resolve) => setImmediate(resolve));
-
-/** Notes whether a claim has been granted. */
-function watched(claim: Promise<Lease>) {
-  const seen: { lease?: Lease; error?: unknown } = {};
-  claim.then(
-    (lease) => {
-      seen.lease = lease;
-    },
-    (error) => {
-      seen.error = error;
-    },
-  );
-  return seen;
-}
 
 test('read-ahead has less than half, nothing when somebody waits, and does not keep parts from their memory', async () => {
   for (const total of [TOTAL, 256 * MIB, 2_048 * MIB]) {

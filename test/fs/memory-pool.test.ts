@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type Account, type Lease, MemoryPool, type Pace } from '../../src/fs/memory-pool.ts';
 import { SMALLEST_PART, USUAL_PART } from '../../src/fs/part-size.ts';
+import { fast, settle, slow, watched } from '../support/claims.ts';
 
 const KIB = 2 ** 10;
 const MIB = 2 ** 20;
@@ -9,25 +10,6 @@ const TOTAL = 64 * MIB;
 const LARGEST = 17 * MIB;
 
 const never = new AbortController().signal;
-const fast = { signal: never, pace: 'fast', growing: false } as const;
-const slow = { signal: never, pace: 'slow', growing: false } as const;
-
-/** Lets everything that is settled now be told. */
-const settle = () => new Promise((resolve) => setImmediate(resolve));
-
-/** Notes whether a claim has been granted. */
-function watched(claim: Promise<Lease>) {
-  const seen: { lease?: Lease; error?: unknown } = {};
-  claim.then(
-    (lease) => {
-      seen.lease = lease;
-    },
-    (error) => {
-      seen.error = error;
-    },
-  );
-  return seen;
-}
 
 /** Grows an account's buffer as src/fs/part-filler.ts does: the smaller one is held until the larger one is there. */
 async function grow(account: Account, pace: Pace, sizes: readonly number[], signal = never): Promise<Lease> {

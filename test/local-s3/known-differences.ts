@@ -39,11 +39,14 @@ export const KNOWN_DIFFERENCES: Readonly<Record<string, readonly KnownDifference
       [
         'CompleteMultipartUpload with If-None-Match: * is refused where the key exists',
         'CompleteMultipartUpload with If-Match replaces only what has that ETag',
+        'CompleteMultipartUpload with If-Match of a missing key is 404, and stores nothing',
         'CompleteMultipartUpload with a wrong MpuObjectSize is refused with 400',
         'DeleteObject with a wrong If-Match is refused',
+        'DeleteObjects judges the ETag of each key that has one',
         'a wrong CopySourceIfMatch is refused',
         'a CopySourceIfNoneMatch of the source is refused, the right CopySourceIfMatch copies',
         'CopyObject with IfNoneMatch: * does not replace, with IfMatch only what has that ETag',
+        'a refused CopyObject names the condition: that on the source, or that on the destination',
       ],
       IGNORES_CONDITION,
     ),
@@ -62,6 +65,7 @@ export const KNOWN_DIFFERENCES: Readonly<Record<string, readonly KnownDifference
         "a multipart upload of type COMPOSITE has the CRC32 of its parts' checksums, with their number",
         "a multipart upload of type COMPOSITE has the SHA256 of its parts' checksums, with their number",
         'the FULL_OBJECT checksum covers parts that were copied',
+        'the FULL_OBJECT checksum is that of the parts listed, whatever their numbers',
         'a part with a wrong checksum is refused, and is not there',
         'ListParts tells the checksums of parts and the type of the upload',
       ],
@@ -74,9 +78,24 @@ export const KNOWN_DIFFERENCES: Readonly<Record<string, readonly KnownDifference
       ],
       'answers 400 XAmzContentSHA256Mismatch to bodies with a trailer',
     ),
+    ...rows(
+      [
+        'a storage class is told by HEAD and by listings; a copy does not keep it',
+        'what is archived as GLACIER is told by HEAD, but neither read nor copied',
+        'what is archived as DEEP_ARCHIVE is told by HEAD, but neither read nor copied',
+      ],
+      'knows no storage class but those of its zone: 400 InvalidArgument',
+    ),
+    ...rows(
+      [
+        'encryption by AES256 is told by PUT, HEAD and GET, parts and copies',
+        'encryption by aws:kms is told by PUT, HEAD and GET, parts and copies',
+      ],
+      'answers 400 InvalidRequest to any encryption, over plain HTTP and without a store of keys',
+    ),
     {
       check: 'PUT with If-Match: a wrong ETag is refused, the right one replaces, a missing key is refused',
-      does: 'refuses the correct ETag with 412',
+      does: 'refuses the right ETag in quotes with 412, and takes it without',
     },
     { check: 'after an abort UploadPart and Complete find no upload', does: 'answers 500 to UploadPart' },
     { check: 'user metadata above 2 KB is refused with 400 MetadataTooLarge', does: 'accepts it' },

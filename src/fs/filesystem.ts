@@ -229,13 +229,16 @@ export class Filesystem {
     try {
       return (await this.file(path)).size;
     } catch (error) {
-      const user = this.#resumer;
-      if (user === undefined || !isFailure(error, 'not-found')) throw error;
-      const place = this.locate(path);
-      const durable = place.root ? undefined : await durableBytes(this.#storage, place, user);
+      const durable = isFailure(error, 'not-found') ? await this.#durable(this.locate(path)) : undefined;
       if (durable === undefined) throw error;
       return durable;
     }
+  }
+
+  /** Bytes of a broken upload of this user. */
+  async #durable(place: Place): Promise<number | undefined> {
+    const user = this.#resumer;
+    return user === undefined ? undefined : durableBytes(this.#storage, place, user);
   }
 
   /** Who may go on with a broken upload: many people may be called anonymous. */
@@ -269,8 +272,8 @@ export class Filesystem {
       // Nor is what broke before it was stored to come back.
       if (ledger.has(place)) await ledger.discard(place).catch(() => {});
     }
-    // What SIZE tells of a broken upload can be removed, too.
-    else if (user !== undefined && ledger.has(place, user)) {
+    // What SIZE tells of a broken upload can be removed, too; a mark of a broken overwrite tells nothing by itself.
+    else if (user !== undefined && ledger.has(place, user) && (await this.#durable(place)) !== undefined) {
       await ledger.discard(place, user);
       if (ledger.has(place, user)) throw new StorageError('conflict', 'it is being uploaded');
     } else throw new StorageError('not-found', 'no such file');

@@ -55,6 +55,23 @@ test('a broken overwrite hinders no other user', async () => {
   expect(await getObject(ferry, 'a')).toBe('yesterday!');
 });
 
+test('a broken overwrite of what has been renamed since leaves nothing under the old name', async () => {
+  await using ferry = await startFerry();
+  using client = await ferry.login();
+  await client.upload('STOR a', 'old');
+  const data = await client.passive();
+  expect(await client.command('STOR a')).toMatchObject({ code: 150 });
+  data.resetAndDestroy();
+  expect(await client.reply()).toMatchObject({ code: 426 });
+  expect(await client.command('RNFR a')).toMatchObject({ code: 350 });
+  expect(await client.command('RNTO b')).toMatchObject({ code: 250 });
+  expect(await client.command('SIZE a')).toMatchObject({ code: 550 });
+  expect(await client.command('DELE a')).toMatchObject({ code: 550 });
+  expect((await client.upload('APPE a', 'new'))[1]).toMatchObject({ code: 226 });
+  expect(await getObject(ferry, 'a')).toBe('new');
+  expect(await getObject(ferry, 'b')).toBe('old');
+});
+
 test('what is stored past Ferry after a broken overwrite can be appended to', async () => {
   await using ferry = await startFerry();
   using client = await ferry.login();

@@ -49,11 +49,16 @@ function found({ objects }: Call, key: string): StoredObject {
   return object;
 }
 
+/** S3 takes ETags in conditions with their quotes and without. */
+function sameEtag(given: string, etag: string | undefined): boolean {
+  return given.replaceAll('"', '') === etag?.replaceAll('"', '');
+}
+
 /** The conditions of conditional reads, writes and deletes. */
 function check(call: Call, there: StoredObject | undefined): void {
   const match = header(call, 'if-match');
   if (match !== undefined && there === undefined) throw new S3Error(404, 'NoSuchKey');
-  if (match !== undefined && match !== '*' && match !== there?.etag)
+  if (match !== undefined && match !== '*' && !sameEtag(match, there?.etag))
     throw new S3Error(412, 'PreconditionFailed');
   if (header(call, 'if-none-match') === '*' && there !== undefined)
     throw new S3Error(412, 'PreconditionFailed');
@@ -106,7 +111,7 @@ function source(call: Call) {
   const path = decodeURIComponent(header(call, 'x-amz-copy-source') ?? '');
   const object = found(call, path.replace(/^\//, '').split('/').slice(1).join('/'));
   const match = header(call, 'x-amz-copy-source-if-match');
-  if (match !== undefined && match !== object.etag) throw new S3Error(412, 'PreconditionFailed');
+  if (match !== undefined && !sameEtag(match, object.etag)) throw new S3Error(412, 'PreconditionFailed');
   const range = /^bytes=(\d+)-(\d+)$/.exec(header(call, 'x-amz-copy-source-range') ?? '');
   if (range === null) return { object, body: object };
   return { object, body: copied(object, Number(range[1]), Number(range[2]) - Number(range[1]) + 1) };

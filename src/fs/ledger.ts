@@ -47,6 +47,9 @@ const SWEEP = 10 * BEAT;
 /** How long a session that lost its upload to another one of this process may take to let go. */
 const LET_GO = 5000;
 
+/** How often an entry is deleted anew that is ours and yet refused by its ETag. */
+const REMOVALS = 3;
+
 /**
  * One small object for each multipart upload, so that any process can resume what another one left, that the
  * user who sent it is told apart from others, and that nothing is aborted which is not Ferry's own. Names begin
@@ -235,7 +238,7 @@ export class Ledger {
     };
   }
 
-  async #remove(name: string, etag: string, holder: string): Promise<void> {
+  async #remove(name: string, etag: string, holder: string, attempt = 1): Promise<void> {
     const { store, place } = this.#options;
     try {
       await store.delete({ bucket: place.bucket, key: place.prefix + name }, { ifMatch: etag });
@@ -243,9 +246,9 @@ export class Ledger {
       if (!isFailure(error, 'changed', 'conflict')) throw error;
       // The answer to a request that S3 carried out may have been lost, and the SDK asked again: then it has gone.
       const [now] = await this.#read([name]);
-      if (now && now.record.holder !== holder)
+      if (now && (now.record.holder !== holder || attempt === REMOVALS))
         throw new StorageError('conflict', 'another session has claimed this upload', { cause: error });
-      if (now) return this.#remove(name, now.etag, holder);
+      if (now) return this.#remove(name, now.etag, holder, attempt + 1);
     }
     this.#index.delete(name);
   }

@@ -216,6 +216,18 @@ const part = (number: number, size = 8 * MIB, crc32: number | undefined = undefi
   crc32,
   etag: `"${number}"`,
 });
+
+test('an entry that S3 refuses to delete by its own ETag is given up after a few times', async () => {
+  await using set = await setUp();
+  const claim = await (await set.ledger()).open(await set.create('a'), 'demo', 'nonce', nothing);
+  set.proxy.forget();
+  const rule = set.proxy.fault('DeleteObject', { answer: 412 });
+  await expect(claim.remove()).rejects.toMatchObject({ failure: 'conflict' });
+  expect(set.proxy.counts()).toMatchObject({ DeleteObject: 3 });
+  rule.remove();
+  claim.end();
+  await cleanUp(set.ferry, set.store);
+});
 const record = (more: Partial<LedgerRecord> = {}): LedgerRecord => ({
   bucket: 'b',
   key: 'a',

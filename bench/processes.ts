@@ -164,6 +164,7 @@ export async function startFerry(
   const { child, [Symbol.asyncDispose]: stop } = start('src/main.ts', [], {
     ...Object.fromEntries(own),
     FERRY_PORT: '0',
+    FERRY_TLS_PORT: 'off',
     FERRY_PASSIVE_PORTS: Array(PASSIVE_PORTS).fill(0).join(','),
     FERRY_USER: account.user,
     FERRY_PASSWORD: account.password,

@@ -1,45 +1,44 @@
-import { isIP } from 'node:net';
-import { type ObjectRules, parseTemplates } from './fs/attributes.ts';
-import { type Encryption, STORAGE_CLASSES } from './fs/s3-attributes.ts';
-
-/** Encodings of names and replies, by the names that FERRY_ENCODING takes; all carry ASCII as it is. */
-export const ENCODINGS = [
-  'utf-8',
-  'latin1',
-  'iso-8859-1',
-  'iso-8859-2',
-  'iso-8859-3',
-  'iso-8859-4',
-  'iso-8859-5',
-  'iso-8859-6',
-  'iso-8859-7',
-  'iso-8859-8',
-  'iso-8859-9',
-  'iso-8859-10',
-  'iso-8859-11',
-  'iso-8859-13',
-  'iso-8859-14',
-  'iso-8859-15',
-  'iso-8859-16',
-  'cp1252',
-  'windows-1250',
-  'windows-1251',
-  'windows-1252',
-  'windows-1253',
-  'windows-1254',
-  'windows-1255',
-  'windows-1256',
-  'windows-1257',
-  'windows-1258',
-  'koi8-r',
-  'cp437',
-  'cp850',
-  'shift_jis',
-  'euc-jp',
-  'gbk',
-  'big5',
-  'euc-kr',
-] as const;
+import type { ObjectRules } from './fs/attributes.ts';
+import { STORAGE_CLASSES } from './fs/s3-attributes.ts';
+import {
+  address,
+  arns,
+  bucketName,
+  bucketNames,
+  DAY,
+  duration,
+  ENCODINGS,
+  encryption,
+  endpoint,
+  exactAddresses,
+  folder,
+  integer,
+  ipv4,
+  metadata,
+  NotAllowed,
+  networks,
+  oneOf,
+  onOff,
+  orOff,
+  type Parse,
+  parking,
+  password,
+  port,
+  ports,
+  prefix,
+  rate,
+  type Source,
+  serverId,
+  size,
+  source,
+  tags,
+  text,
+  trace,
+  trueFalse,
+  type UserSource,
+  userName,
+  userSource,
+} from './setting-values.ts';
 
 /**
  * The environment contract: every setting that main.ts hands over, its default and what it allows.
@@ -67,6 +66,52 @@ export interface Config {
   };
   readonly user: { readonly name: string; readonly password: string } | undefined;
   readonly anonymous: { readonly access: 'read' | 'write'; readonly root: string } | undefined;
+  /** FTPS (RFC 4217). */
+  readonly tls: {
+    /** `off`; `optional`; `login`: needed to log in; `data`: for data connections, too. */
+    readonly policy: TlsPolicy;
+    /** Port of implicit TLS, 0 to 65535; undefined: none. */
+    readonly port: number | undefined;
+    /** Certificate chain in PEM; undefined: one is made for the day. */
+    readonly certificate: Source | undefined;
+    /** Private key in PEM; undefined: it stands with the certificate. */
+    readonly key: Source | undefined;
+    readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
+    /** OpenSSL's notation; undefined: Node's default without what is weak. */
+    readonly ciphers: string | undefined;
+    /** Whether data connections must resume the session of their control connection. */
+    readonly resume: ResumePolicy;
+    /** Whether clients are asked for a certificate, and must have one. */
+    readonly clients: 'off' | 'optional' | 'required';
+    /** CA certificates in PEM that client certificates must lead to. */
+    readonly clientCa: Source | undefined;
+    /** Revoked client certificates: CRLs in PEM. */
+    readonly crl: Source | undefined;
+    /** Whether an upload that ends without close_notify is always broken. */
+    readonly closeNotify: 'accept' | 'require';
+    /** Whether CCC is served (RFC 4217 section 12.3). */
+    readonly ccc: boolean;
+  };
+  /** Where users come from besides `user`. */
+  readonly users: {
+    readonly source: UserSource | undefined;
+    /** Milliseconds after which the source is read again. */
+    readonly refresh: number;
+    /** Milliseconds for which entries are used while their source is out of reach. */
+    readonly stale: number;
+    /** ARNs of the roles that an identity may take; a `*` at the end stands for any rest. */
+    readonly allowedRoles: readonly string[];
+    /** Buckets that a mount may lead to besides `bucket`. */
+    readonly allowedBuckets: readonly string[];
+    /** What a Lambda or https provider is told as the server's id. */
+    readonly serverId: string;
+  };
+  /** Addresses of proxies that send PROXY protocol headers; empty: nobody may. */
+  readonly proxies: readonly string[];
+  /** Clients' networks in CIDR notation; where `allowed` is not empty, all others are denied. */
+  readonly networks: { readonly allowed: readonly string[]; readonly denied: readonly string[] };
+  /** Path of the socket by which `npm run sessions` asks; undefined: none. */
+  readonly adminSocket: string | undefined;
   /** Bytes that all uploads of the process may buffer together. */
   readonly memory: number;
   /** GETs at once of one large download; 1: none is read ahead. */
@@ -91,7 +136,14 @@ export interface Config {
   readonly limits: {
     readonly sessions: number;
     readonly sessionsPerAddress: number;
+    /** Sessions of one user in this process. */
+    readonly sessionsPerUser: number;
     readonly loginAttempts: number;
+    /** Failed logins of one user from one address until they are banned; 0: nobody is. */
+    readonly banAttempts: number;
+    /** Bytes a second that a session, and a user in this process, may send and receive; 0: no limit. */
+    readonly uploadRate: Rate;
+    readonly downloadRate: Rate;
     /** Entries that a directory rename may move. */
     readonly renameEntries: number;
     /** Bytes that are read for one digest (HASH). */
@@ -101,12 +153,29 @@ export interface Config {
   readonly times: {
     readonly login: number;
     readonly loginDelay: number;
+    /** Longest life of a session. */
+    readonly session: number;
+    /** A TLS handshake. */
+    readonly handshake: number;
+    readonly ban: number;
     readonly idle: number;
     readonly data: number;
     readonly connect: number;
     readonly grace: number;
     readonly drain: number;
   };
+}
+
+/** `off`; `optional`; `login`: needed to log in; `data`: for data connections, too. */
+export type TlsPolicy = 'off' | 'optional' | 'login' | 'data';
+
+/** `off`: never resumed; `accept`: as the client does; `require`: data connections that do not resume are refused. */
+export type ResumePolicy = 'off' | 'accept' | 'require';
+
+/** Bytes a second; 0: no limit. */
+export interface Rate {
+  readonly session: number;
+  readonly user: number;
 }
 
 /** What is wrong with the environment: one line a setting, naming it, what was given and what is allowed. */
@@ -119,135 +188,10 @@ export class ConfigError extends Error {
   }
 }
 
-/** A value was given that the setting does not allow; the message says what it allows. */
-class NotAllowed extends Error {}
-
-type Parse<T> = (text: string) => T;
-
-const fail = (allowed: string): never => {
-  throw new NotAllowed(allowed);
-};
-
-const text: Parse<string> = (given) => given;
-
-const oneOf =
-  <const T extends string>(...values: readonly T[]): Parse<T> =>
-  (given) =>
-    values.find((value) => value === given) ?? fail(values.join(' or '));
-
-const onOff: Parse<boolean> = (given) => oneOf('on', 'off')(given) === 'on';
-
-const trueFalse: Parse<boolean> = (given) => oneOf('true', 'false')(given) === 'true';
-
-const integer =
-  (least: number, most: number): Parse<number> =>
-  (given) => {
-    const value = /^\d{1,10}$/.test(given) ? Number(given) : Number.NaN;
-    return value >= least && value <= most ? value : fail(`a whole number from ${least} to ${most}`);
-  };
-
-const port = integer(0, 65_535);
-
-const address: Parse<string> = (given) =>
-  isIP(given) ? given : fail('an IP address, such as 127.0.0.1 or ::');
-
-const ipv4: Parse<string> = (given) =>
-  isIP(given) === 4 ? given : fail('an IPv4 address, such as 203.0.113.7');
-
-/** `8192-8200`, `8192,8195`, `0,0,0` and mixtures. */
-const ports: Parse<readonly number[]> = (given) => {
-  const allowed = 'ports and ranges such as 8192-8200 or 8192,8195 (at most 1,000 ports; 0 is any free one)';
-  const list = given.split(',').flatMap((item) => {
-    const [, first, last] = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(item.trim()) ?? fail(allowed);
-    const from = Number(first);
-    const to = Number(last ?? first);
-    if (to < from || to > 65_535 || to - from >= 1000) fail(allowed);
-    return Array.from({ length: to - from + 1 }, (_, index) => from + index);
-  });
-  const fixed = list.filter((value) => value !== 0);
-  return list.length <= 1000 && new Set(fixed).size === fixed.length ? list : fail(allowed);
-};
-
-const quantity =
-  (units: Readonly<Record<string, number>>, example: string, least: number, most = Number.MAX_SAFE_INTEGER) =>
-  (given: string): number => {
-    const [, digits, unit] = /^(\d{1,12})([A-Za-z]+)$/.exec(given) ?? [];
-    const value = Number(digits) * (units[unit ?? ''] ?? Number.NaN);
-    return value >= least && value <= most ? value : fail(example);
-  };
-
-const size = (least: number, example: string) =>
-  quantity({ B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 }, example, least);
-
-const TIMES = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
-
-const DAY = 86_400_000;
-
-const duration = (least: number) => quantity(TIMES, `a time from ${least}ms to 24h, such as 30s`, least, DAY);
-
-const parking: Parse<number> = (given) =>
-  given === 'off'
-    ? 0
-    : quantity(TIMES, 'off, or a time from 1m to 168h, such as 24h', 60_000, 7 * DAY)(given);
-
-const metadata: Parse<ObjectRules['metadata']> = (given) =>
-  parseTemplates(given, 'metadata') ??
-  fail(
-    'name=value;name=value in printable ASCII, at most 1,920 bytes: names of a-z, 0-9, ".", "_" and "-" but not mtime and ferry-upload, values with {user}, {ip}, {date}, {time}, {path} and {name}',
-  );
-
-const tags: Parse<ObjectRules['tags']> = (given) =>
-  parseTemplates(given, 'tags') ??
-  fail(
-    'at most 10 name=value;name=value of letters, digits, blanks and + - = . _ : / @ (names to 128 characters and not aws:..., values to 256), values with {user}, {ip}, {date}, {time}, {path} and {name}',
-  );
-
-const encryption: Parse<Encryption> = (given) => {
-  const [, algorithm, key] = /^(s3|kms)(?::([\w:/+=,.@-]{1,2048}))?$/.exec(given) ?? [];
-  if (algorithm === 's3' && key === undefined) return { algorithm: 'AES256' };
-  if (algorithm === 'kms') return { algorithm: 'aws:kms', ...(key !== undefined && { key }) };
-  return fail('s3, kms, or kms: and the id, alias or ARN of a key');
-};
-
-const endpoint: Parse<string> = (given) => {
-  const url = URL.parse(given);
-  const bare =
-    url !== null && [url.username, url.password, url.search, url.hash].every((part) => part === '');
-  const plain = bare && /^https?:$/.test(url.protocol);
-  return plain ? given : fail('an http or https URL without credentials, such as https://s3.example.com');
-};
-
-const bucketName: Parse<string> = (given) =>
-  /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(given)
-    ? given
-    : fail('a bucket name: 3 to 63 characters of a-z, 0-9, "." and "-"');
-
-/** A key prefix, made to end in one slash. */
-const prefix: Parse<string> = (given) => {
-  const trimmed = given.replace(/^\/+|\/+$/g, '');
-  const segments = trimmed === '' ? [] : trimmed.split('/');
-  const good = segments.every((segment) => segment !== '' && segment !== '.' && segment !== '..');
-  return good ? segments.map((segment) => `${segment}/`).join('') : fail('a key prefix such as partners/in');
-};
-
-/** A prefix below the root, not the root itself. */
-const folder: Parse<string> = (given) => prefix(given) || fail('a folder below the root, such as pub');
-
-const userName: Parse<string> = (given) =>
-  /^[^\p{Cc}/\\]{1,128}$/u.test(given) && !/^(anonymous|ftp)$/i.test(given)
-    ? given
-    : fail('1 to 128 characters without control characters or slashes, and not anonymous or ftp');
-
-const password: Parse<string> = (given) => (given === '' ? fail('a password that is not empty') : given);
-
-const trace = (given: string): { by: 'user' | 'address'; value: string } => {
-  const [, by, value = ''] = /^(user|address):(.+)$/.exec(given) ?? fail('user:NAME or address:IP');
-  if (by === 'address') return isIP(value) ? { by, value } : fail('user:NAME or address:IP');
-  return { by: 'user', value };
-};
-
 /** Settings whose values an error line must not repeat, besides URLs with credentials. */
 const SECRET = new Set(['FERRY_PASSWORD']);
+
+const unlessOff = <T>(value: T | 'off'): T | undefined => (value === 'off' ? undefined : value);
 
 /** Settings of the launcher and the embedded S3 server, which share the environment with the server. */
 const OF_THE_LAUNCHER = new Set(['FERRY_DATA_DIR']);
@@ -299,6 +243,34 @@ export function parseEnvironment(env: Readonly<Record<string, string | undefined
     },
     user: name !== undefined && secret !== undefined ? { name, password: secret } : undefined,
     anonymous: access === 'off' ? undefined : { access, root: anonymousRoot ?? '' },
+    tls: {
+      policy: or('FERRY_TLS', oneOf('off', 'optional', 'login', 'data'), 'optional'),
+      port: unlessOff(or('FERRY_TLS_PORT', orOff(port, 'a port from 0 to 65535'), 9990)),
+      certificate: optional('FERRY_TLS_CERT', source),
+      key: optional('FERRY_TLS_KEY', source),
+      minVersion: or('FERRY_TLS_MIN', oneOf('1.2', '1.3'), '1.2') === '1.3' ? 'TLSv1.3' : 'TLSv1.2',
+      ciphers: optional('FERRY_TLS_CIPHERS', text),
+      resume: or('FERRY_TLS_RESUME', oneOf('off', 'accept', 'require'), 'accept'),
+      clients: or('FERRY_TLS_CLIENTS', oneOf('off', 'optional', 'required'), 'off'),
+      clientCa: optional('FERRY_TLS_CLIENT_CA', source),
+      crl: optional('FERRY_TLS_CRL', source),
+      closeNotify: or('FERRY_TLS_CLOSE_NOTIFY', oneOf('accept', 'require'), 'accept'),
+      ccc: or('FERRY_CCC', onOff, false),
+    },
+    users: {
+      source: optional('FERRY_USERS', userSource),
+      refresh: or('FERRY_USERS_REFRESH', duration(1), 60_000),
+      stale: or('FERRY_USERS_STALE', duration(0), 3_600_000),
+      allowedRoles: or('FERRY_ALLOWED_ROLES', arns, []),
+      allowedBuckets: or('FERRY_ALLOWED_BUCKETS', bucketNames, []),
+      serverId: or('FERRY_SERVER_ID', serverId, 's-ferry'),
+    },
+    proxies: or('FERRY_PROXIES', exactAddresses, []),
+    networks: {
+      allowed: or('FERRY_ALLOWED_NETWORKS', networks, []),
+      denied: or('FERRY_DENIED_NETWORKS', networks, []),
+    },
+    adminSocket: optional('FERRY_ADMIN_SOCKET', text),
     memory: or(
       'FERRY_MEMORY',
       size(64 * 2 ** 20, 'a size from 64MiB, such as 256MiB or 2GiB'),
@@ -327,13 +299,26 @@ export function parseEnvironment(env: Readonly<Record<string, string | undefined
     limits: {
       sessions: or('FERRY_MAX_SESSIONS', integer(1, 100_000), 5000),
       sessionsPerAddress: or('FERRY_MAX_SESSIONS_PER_ADDRESS', integer(1, 100_000), 1000),
+      sessionsPerUser: or('FERRY_MAX_SESSIONS_PER_USER', integer(1, 100_000), 1000),
       loginAttempts: or('FERRY_LOGIN_ATTEMPTS', integer(1, 100), 3),
+      banAttempts: or('FERRY_BAN_ATTEMPTS', integer(0, 1000), 10),
+      uploadRate: {
+        session: or('FERRY_UPLOAD_RATE', rate, 0),
+        user: or('FERRY_UPLOAD_RATE_PER_USER', rate, 0),
+      },
+      downloadRate: {
+        session: or('FERRY_DOWNLOAD_RATE', rate, 0),
+        user: or('FERRY_DOWNLOAD_RATE_PER_USER', rate, 0),
+      },
       digest: or('FERRY_MAX_HASH', size(0, 'a size such as 1GiB'), 2 ** 30),
       renameEntries: or('FERRY_MAX_RENAME', integer(1, 1_000_000), 10_000),
     },
     times: {
       login: or('FERRY_LOGIN_TIMEOUT', duration(1), 60_000),
       loginDelay: or('FERRY_LOGIN_DELAY', duration(0), 1000),
+      session: or('FERRY_MAX_SESSION_AGE', duration(1), DAY / 2),
+      handshake: or('FERRY_TLS_TIMEOUT', duration(1), 30_000),
+      ban: or('FERRY_BAN_TIME', duration(1), 600_000),
       idle: or('FERRY_IDLE_TIMEOUT', duration(1), 300_000),
       data: or('FERRY_DATA_TIMEOUT', duration(1), 120_000),
       connect: or('FERRY_CONNECT_TIMEOUT', duration(1), 30_000),
@@ -353,6 +338,12 @@ export function parseEnvironment(env: Readonly<Record<string, string | undefined
     problems.push('FERRY_PASSWORD: not set; allowed: a password for the user of FERRY_USER');
   if (name === undefined && env.FERRY_PASSWORD !== undefined && !told('FERRY_USER'))
     problems.push('FERRY_USER: not set; allowed: the name that goes with FERRY_PASSWORD');
+  if (config.tls.clients !== 'off' && config.tls.clientCa === undefined && !told('FERRY_TLS_CLIENT_CA'))
+    problems.push(
+      'FERRY_TLS_CLIENT_CA: not set; allowed: file:PATH or secret:ARN, since FERRY_TLS_CLIENTS is on',
+    );
+  if (config.tls.key !== undefined && config.tls.certificate === undefined && !told('FERRY_TLS_CERT'))
+    problems.push('FERRY_TLS_CERT: not set; allowed: the certificate that goes with FERRY_TLS_KEY');
   for (const given of Object.keys(env))
     if (given.startsWith('FERRY_') && !known.has(given))
       problems.push(`${given}: not a setting of this version; the README lists them`);

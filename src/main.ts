@@ -28,7 +28,7 @@ async function main(): Promise<void> {
     config,
     log,
     passivePorts,
-    storage,
+    storageOf: () => storage,
     authenticate: configuredLogins(config),
     storageAvailable: () => health.available,
   }).catch(async (error) => {

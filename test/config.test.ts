@@ -27,6 +27,31 @@ test('every setting but the bucket has a default', () => {
     s3: { endpoint: undefined, pathStyle: false, checksums: 'full' },
     user: undefined,
     anonymous: undefined,
+    tls: {
+      policy: 'optional',
+      port: 9990,
+      certificate: undefined,
+      key: undefined,
+      minVersion: 'TLSv1.2',
+      ciphers: undefined,
+      resume: 'accept',
+      clients: 'off',
+      clientCa: undefined,
+      crl: undefined,
+      closeNotify: 'accept',
+      ccc: false,
+    },
+    users: {
+      source: undefined,
+      refresh: 60_000,
+      stale: 3_600_000,
+      allowedRoles: [],
+      allowedBuckets: [],
+      serverId: 's-ferry',
+    },
+    proxies: [],
+    networks: { allowed: [], denied: [] },
+    adminSocket: undefined,
     memory: 268_435_456,
     downloadConnections: 6,
     objects: {
@@ -51,13 +76,20 @@ test('every setting but the bucket has a default', () => {
     limits: {
       sessions: 5000,
       sessionsPerAddress: 1000,
+      sessionsPerUser: 1000,
       loginAttempts: 3,
+      banAttempts: 10,
+      uploadRate: { session: 0, user: 0 },
+      downloadRate: { session: 0, user: 0 },
       digest: 2 ** 30,
       renameEntries: 10_000,
     },
     times: {
       login: 60_000,
       loginDelay: 1000,
+      session: 43_200_000,
+      handshake: 30_000,
+      ban: 600_000,
       idle: 300_000,
       data: 120_000,
       connect: 30_000,
@@ -66,6 +98,11 @@ test('every setting but the bucket has a default', () => {
     },
   } satisfies Config);
 });
+
+const FILE = (path: string) => ({ kind: 'file', path });
+const SECRET_ARN = 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:ferry/users-AbCdEf';
+const LAMBDA_ARN = 'arn:aws:lambda:eu-central-1:123456789012:function:ftp-users';
+const ROLE = 'arn:aws:iam::123456789012:role/ferry/';
 
 type Good = readonly [name: string, given: string, read: (config: Config) => unknown, value: unknown];
 
@@ -152,10 +189,83 @@ const GOOD: readonly Good[] = [
   ['FERRY_CONNECT_TIMEOUT', '9s', ({ times }) => times.connect, 9000],
   ['FERRY_UPLOAD_GRACE', '0s', ({ times }) => times.grace, 0],
   ['FERRY_DRAIN_TIMEOUT', '0s', ({ times }) => times.drain, 0],
+  ['FERRY_TLS', 'data', ({ tls }) => tls.policy, 'data'],
+  ['FERRY_TLS_PORT', 'off', ({ tls }) => tls.port, undefined],
+  ['FERRY_TLS_PORT', '990', ({ tls }) => tls.port, 990],
+  ['FERRY_TLS_CERT', 'file:/etc/ferry/cert.pem', ({ tls }) => tls.certificate, FILE('/etc/ferry/cert.pem')],
+  [
+    'FERRY_TLS_CERT',
+    `secret:${SECRET_ARN}`,
+    ({ tls }) => tls.certificate,
+    { kind: 'secret', id: SECRET_ARN },
+  ],
+  ['FERRY_TLS_KEY', 'file:key.pem', ({ tls }) => tls.key, FILE('key.pem')],
+  ['FERRY_TLS_MIN', '1.3', ({ tls }) => tls.minVersion, 'TLSv1.3'],
+  ['FERRY_TLS_CIPHERS', 'HIGH:!aNULL', ({ tls }) => tls.ciphers, 'HIGH:!aNULL'],
+  ['FERRY_TLS_RESUME', 'require', ({ tls }) => tls.resume, 'require'],
+  ['FERRY_TLS_CLIENTS', 'optional', ({ tls }) => tls.clients, 'optional'],
+  ['FERRY_TLS_CLIENT_CA', 'file:ca.pem', ({ tls }) => tls.clientCa, FILE('ca.pem')],
+  ['FERRY_TLS_CRL', 'file:crl.pem', ({ tls }) => tls.crl, FILE('crl.pem')],
+  ['FERRY_TLS_CLOSE_NOTIFY', 'require', ({ tls }) => tls.closeNotify, 'require'],
+  ['FERRY_TLS_TIMEOUT', '5s', ({ times }) => times.handshake, 5000],
+  ['FERRY_CCC', 'on', ({ tls }) => tls.ccc, true],
+  ['FERRY_USERS', 'file:users.yaml', ({ users }) => users.source, FILE('users.yaml')],
+  ['FERRY_USERS', `secret:${SECRET_ARN}`, ({ users }) => users.source, { kind: 'secret', id: SECRET_ARN }],
+  ['FERRY_USERS', 'secrets:ftp/', ({ users }) => users.source, { kind: 'secrets', prefix: 'ftp/' }],
+  ['FERRY_USERS', `lambda:${LAMBDA_ARN}`, ({ users }) => users.source, { kind: 'lambda', arn: LAMBDA_ARN }],
+  [
+    'FERRY_USERS',
+    'https://users.example.com/prod/',
+    ({ users }) => users.source,
+    { kind: 'https', url: 'https://users.example.com/prod' },
+  ],
+  ['FERRY_USERS_REFRESH', '5s', ({ users }) => users.refresh, 5000],
+  ['FERRY_USERS_STALE', '0s', ({ users }) => users.stale, 0],
+  ['FERRY_ALLOWED_ROLES', `${ROLE}*, ${ROLE}a`, ({ users }) => users.allowedRoles, [`${ROLE}*`, `${ROLE}a`]],
+  ['FERRY_ALLOWED_BUCKETS', 'one,two.three', ({ users }) => users.allowedBuckets, ['one', 'two.three']],
+  ['FERRY_SERVER_ID', 's-0123456789abcdef0', ({ users }) => users.serverId, 's-0123456789abcdef0'],
+  ['FERRY_PROXIES', '10.0.0.7,2001:db8::7', ({ proxies }) => proxies, ['10.0.0.7', '2001:db8::7']],
+  ['FERRY_ALLOWED_NETWORKS', '10.0.0.0/8,::1', ({ networks }) => networks.allowed, ['10.0.0.0/8', '::1/128']],
+  ['FERRY_DENIED_NETWORKS', '10.0.0.7', ({ networks }) => networks.denied, ['10.0.0.7/32']],
+  ['FERRY_ADMIN_SOCKET', 'data/ferry.sock', ({ adminSocket }) => adminSocket, 'data/ferry.sock'],
+  ['FERRY_MAX_SESSIONS_PER_USER', '5', ({ limits }) => limits.sessionsPerUser, 5],
+  ['FERRY_MAX_SESSION_AGE', '24h', ({ times }) => times.session, 86_400_000],
+  ['FERRY_BAN_ATTEMPTS', '0', ({ limits }) => limits.banAttempts, 0],
+  ['FERRY_BAN_TIME', '1h', ({ times }) => times.ban, 3_600_000],
+  ['FERRY_UPLOAD_RATE', '10MiB', ({ limits }) => limits.uploadRate, { session: 10 * 2 ** 20, user: 0 }],
+  ['FERRY_UPLOAD_RATE_PER_USER', '1KiB', ({ limits }) => limits.uploadRate, { session: 0, user: 1024 }],
+  ['FERRY_DOWNLOAD_RATE', 'off', ({ limits }) => limits.downloadRate, { session: 0, user: 0 }],
+  [
+    'FERRY_DOWNLOAD_RATE_PER_USER',
+    '1GiB',
+    ({ limits }) => limits.downloadRate,
+    { session: 0, user: 2 ** 30 },
+  ],
 ];
 
+/** Settings without which another one means nothing. */
+const GOES_WITH: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  FERRY_TLS_KEY: { FERRY_TLS_CERT: 'file:cert.pem' },
+  FERRY_TLS_CLIENTS: { FERRY_TLS_CLIENT_CA: 'file:ca.pem' },
+};
+
+test.each([
+  [
+    'FERRY_TLS_KEY',
+    'file:key.pem',
+    'FERRY_TLS_CERT: not set; allowed: the certificate that goes with FERRY_TLS_KEY',
+  ],
+  [
+    'FERRY_TLS_CLIENTS',
+    'required',
+    'FERRY_TLS_CLIENT_CA: not set; allowed: file:PATH or secret:ARN, since FERRY_TLS_CLIENTS is on',
+  ],
+])('%s alone is refused in one line', (name, given, line) => {
+  expect(problemsOf({ [name]: given })).toEqual([line]);
+});
+
 test.each(GOOD)('%s takes %s', (name, given, read, value) => {
-  expect(read(parseEnvironment({ ...BASE, [name]: given }))).toEqual(value);
+  expect(read(parseEnvironment({ ...BASE, ...GOES_WITH[name], [name]: given }))).toEqual(value);
 });
 
 const IP = 'an IP address, such as 127.0.0.1 or ::';
@@ -267,7 +377,39 @@ const BAD: readonly (readonly [name: string, given: readonly string[], allowed: 
   ['FERRY_DRAIN_TIMEOUT', ['1', '25h'], time(0)],
 ];
 
-describe.each(BAD)('%s', (name, values, allowed) => {
+const NETWORKS = 'networks such as 203.0.113.0/24 or 2001:db8::/32, with commas between';
+const USERS = 'file:PATH, secret:ARN, secrets:PREFIX, lambda:ARN or https://HOST/PATH';
+
+const BAD_SECURITY: typeof BAD = [
+  ['FERRY_TLS', ['on', 'required'], 'off or optional or login or data'],
+  ['FERRY_TLS_PORT', ['none', '65536'], 'off, or a port from 0 to 65535'],
+  ['FERRY_TLS_CERT', ['cert.pem', 'file:', 'https://example.com/cert'], 'file:PATH or secret:ARN'],
+  ['FERRY_TLS_MIN', ['1.0', '1.1', 'TLSv1.2'], '1.2 or 1.3'],
+  ['FERRY_USERS', ['users.yaml', 'file:', 'lambda:users', 'secrets:a b', 'http://example.com'], USERS],
+  [
+    'FERRY_USERS',
+    ['https://example.com/?a=1', 'https://example.com/#a'],
+    'an https URL without credentials, query or fragment',
+  ],
+  [
+    'FERRY_ALLOWED_ROLES',
+    ['*', 'arn:aws:iam::*:role/a', 'arn:aws:iam::123456789012:role/*/a'],
+    'ARNs of roles such as arn:aws:iam::123456789012:role/ferry/*, with commas between',
+  ],
+  ['FERRY_ALLOWED_BUCKETS', ['*', 'A'], BUCKET],
+  ['FERRY_SERVER_ID', ['a b', 'a/b'], '1 to 64 letters, digits, ".", "_" and "-"'],
+  [
+    'FERRY_PROXIES',
+    ['0.0.0.0', '::', '10.0.0.0/8', 'proxy.example.com'],
+    'exact IP addresses of proxies, with commas between; no networks',
+  ],
+  ['FERRY_ALLOWED_NETWORKS', ['10.0.0.0/33', '::/129', 'example.com', '10.0.0.0/-1'], NETWORKS],
+  ['FERRY_DENIED_NETWORKS', ['10.0.0.1/', '10.0.0'], NETWORKS],
+  ['FERRY_UPLOAD_RATE', ['10', '0B', '10MB'], 'off, or bytes a second from 1KiB, such as 10MiB'],
+  ['FERRY_MAX_SESSION_AGE', ['25h'], time(1)],
+];
+
+describe.each([...BAD, ...BAD_SECURITY])('%s', (name, values, allowed) => {
   test.each(values)('refuses %j in one line that says what is allowed', (given) => {
     const more = name === 'FERRY_USER' ? { FERRY_PASSWORD: 'secret' } : {};
     expect(problemsOf({ ...more, [name]: given })).toEqual([
@@ -314,12 +456,12 @@ test('a bad bucket is told once', () => {
 });
 
 test('all problems are told at once, each in a line of its own', () => {
-  const problems = problemsOf({ FERRY_PORT: 'x', FERRY_MEMORY: '1', FERRY_LOG: 'loud', FERRY_TLS: 'off' });
+  const problems = problemsOf({ FERRY_PORT: 'x', FERRY_MEMORY: '1', FERRY_LOG: 'loud', FERRY_NEW: 'off' });
   expect(problems.map((line) => line.split(':')[0]).toSorted()).toEqual([
     'FERRY_LOG',
     'FERRY_MEMORY',
+    'FERRY_NEW',
     'FERRY_PORT',
-    'FERRY_TLS',
   ]);
   expect(new ConfigError(problems).message).toBe(problems.join('\n'));
 });

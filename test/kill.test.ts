@@ -28,6 +28,7 @@ async function startProcess({ bucket }: Ferry): Promise<{ program: Program; port
   const { endpoint, region, accessKeyId, secretAccessKey } = inject('s3');
   const program = run(['src/main.ts'], {
     FERRY_PORT: '0',
+    FERRY_TLS_PORT: 'off',
     FERRY_PASSIVE_PORTS: '0,0,0,0',
     FERRY_BUCKET: bucket,
     FERRY_S3_ENDPOINT: endpoint,

@@ -21,6 +21,7 @@ function start(settings: Record<string, string> = {}): Program {
   return run([START], {
     FERRY_DATA_DIR: dataDir,
     FERRY_PORT: '0',
+    FERRY_TLS_PORT: 'off',
     FERRY_PASSIVE_PORTS: '0,0,0',
     ...settings,
   });
@@ -194,6 +195,7 @@ describe('S3 that cannot be reached', () => {
       FERRY_S3_ENDPOINT: `http://127.0.0.1:${port}`,
       FERRY_S3_PATH_STYLE: 'true',
       FERRY_PORT: '0',
+      FERRY_TLS_PORT: 'off',
       FERRY_PASSIVE_PORTS: '0',
       FERRY_USER: 'demo',
       FERRY_PASSWORD: 'secret',

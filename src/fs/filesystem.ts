@@ -176,7 +176,7 @@ export class Filesystem {
     if (isNameless(place) || this.#directories.knows(path))
       throw new StorageError('is-a-directory', 'a directory of that name');
     const { overwrite, store } = this.#storage;
-    const mayReplace = place.mount.permissions.has('overwrite');
+    const mayReplace = place.permissions.has('overwrite');
     if (mode.kind === 'restart' && !mayReplace) throw new StorageError('denied', 'no right to overwrite');
     if (mode.kind !== 'replace') return planWrite(this.#storage, place, this.#resumer, mode);
     if (overwrite === 'refuse' && (await stands(store, place)))
@@ -338,7 +338,7 @@ export class Filesystem {
     if (!file && from.bucket === to.bucket && to.prefix.startsWith(from.prefix))
       throw new StorageError('denied', 'into itself');
     const { store, overwrite } = this.#storage;
-    const ifAbsent = !file || overwrite !== 'replace' || !to.mount.permissions.has('overwrite');
+    const ifAbsent = !file || overwrite !== 'replace' || !to.permissions.has('overwrite');
     const [ontoDirectory] = await Promise.all([
       this.#needFree(to, { ifAbsent }),
       this.#directories.need(this.locate(parentOf(target))),

@@ -1,4 +1,4 @@
-import type { Identity, Mount, Permission } from '../identity/identity.ts';
+import type { Grant, Identity, Mount, Permission } from '../identity/identity.ts';
 import { StorageError } from './errors.ts';
 import { decodePath } from './names.ts';
 import type { Location } from './s3.ts';
@@ -10,6 +10,8 @@ const LONGEST_KEY = 1024;
 export interface Place extends Location {
   readonly path: string;
   readonly mount: Mount;
+  /** What holds here: of the deepest grant between the mount and the path, or the mount's own. */
+  readonly permissions: ReadonlySet<Permission>;
   /** Key prefix of the directory of this name, ending in `/`; empty for a bucket's root. */
   readonly prefix: string;
   /** Whether it is a mount's own folder, which always exists and cannot be removed. */
@@ -22,18 +24,33 @@ export interface Place extends Location {
  * @throws StorageError not-found outside every mount, bad-name for a key that S3 cannot hold
  */
 export function locate(identity: Identity, path: string): Place {
-  const mount = identity.mounts
-    .filter((each) => each.path === '/' || path === each.path || path.startsWith(`${each.path}/`))
-    .reduce<Mount | undefined>(
-      (deepest, each) => (deepest && deepest.path.length > each.path.length ? deepest : each),
-      undefined,
-    );
+  const mount = deepest(identity.mounts, path);
   if (mount === undefined) throw new StorageError('not-found', 'outside every mount');
   const inside = path.slice(mount.path === '/' ? 1 : mount.path.length + 1);
   const key = mount.prefix + decodePath(inside);
   if (Buffer.byteLength(key) > LONGEST_KEY) throw new StorageError('bad-name', 'the key is too long');
   const root = inside === '';
-  return { path, mount, bucket: mount.bucket, key, prefix: root ? mount.prefix : `${key}/`, root };
+  const grant = deepest(identity.grants ?? [], path);
+  const { permissions } = grant && grant.path.length >= mount.path.length ? grant : mount;
+  return {
+    path,
+    mount,
+    permissions,
+    bucket: mount.bucket,
+    key,
+    prefix: root ? mount.prefix : `${key}/`,
+    root,
+  };
+}
+
+/** Of mounts or grants, the one that covers the path and stands deepest. */
+function deepest<T extends Mount | Grant>(all: readonly T[], path: string): T | undefined {
+  return all
+    .filter((each) => each.path === '/' || path === each.path || path.startsWith(`${each.path}/`))
+    .reduce<T | undefined>(
+      (found, each) => (found && found.path.length > each.path.length ? found : each),
+      undefined,
+    );
 }
 
 /** Whether it is what Ferry keeps for itself, or the name under which that would show. */
@@ -50,8 +67,8 @@ export function isNameless({ key }: Place): boolean {
 }
 
 /** @throws StorageError denied unless one of the permissions is held at the place */
-export function need({ mount }: Place, ...anyOf: Permission[]): void {
-  if (!anyOf.some((permission) => mount.permissions.has(permission)))
+export function need({ permissions }: Place, ...anyOf: Permission[]): void {
+  if (!anyOf.some((permission) => permissions.has(permission)))
     throw new StorageError('denied', `needs the permission to ${anyOf.join(' or ')}`);
 }
 

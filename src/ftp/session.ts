@@ -3,7 +3,7 @@ import type { Config } from '../config.ts';
 import { StorageError } from '../fs/errors.ts';
 import { canonicalPath } from '../fs/names.ts';
 import type { Storage } from '../fs/storage.ts';
-import type { Authenticate } from '../identity/identity.ts';
+import type { Authenticate, Identity } from '../identity/identity.ts';
 import type { Log } from '../ops/log.ts';
 import { unmapAddress } from './address.ts';
 import type { Command, Row } from './command.ts';
@@ -25,7 +25,8 @@ import { verdict } from './verdict.ts';
 /** What all sessions of a server share. */
 export interface SessionContext {
   readonly config: Config;
-  readonly storage: Storage;
+  /** The storage that an identity sees: with its own rights where it has a role. */
+  readonly storageOf: (identity: Identity) => Storage;
   readonly authenticate: Authenticate;
   readonly passivePorts: PassivePorts;
   readonly log: Log;
@@ -248,8 +249,10 @@ export class Session {
     if (row.argument === 'none' && given !== '') return reply(501, 'No argument is allowed.');
     if ((row.argument === 'required' || row.argument === 'path') && given === '')
       return reply(501, `Syntax: ${row.help}`);
-    const mounts = this.state.login?.identity.mounts ?? [];
-    const held = row.needs?.some((permission) => mounts.some((mount) => mount.permissions.has(permission)));
+    const { mounts = [], grants = [] } = this.state.login?.identity ?? {};
+    const held = row.needs?.some((permission) =>
+      [...mounts, ...grants].some(({ permissions }) => permissions.has(permission)),
+    );
     return held === false ? reply(550, 'Permission denied.') : undefined;
   }
 

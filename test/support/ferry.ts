@@ -76,6 +76,7 @@ export async function startFerry(
   await s3.send(new CreateBucketCommand({ Bucket: bucket }));
   const config = parseEnvironment({
     FERRY_PORT: '0',
+    FERRY_TLS_PORT: 'off',
     FERRY_PASSIVE_PORTS: '0,0,0,0',
     FERRY_BUCKET: bucket,
     FERRY_S3_ENDPOINT: s3Endpoint,
@@ -103,7 +104,7 @@ export async function startFerry(
     config,
     log,
     passivePorts,
-    storage,
+    storageOf: () => storage,
     authenticate: configuredLogins(config),
     storageAvailable: () => storageAvailable,
   });

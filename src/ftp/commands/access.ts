@@ -29,7 +29,7 @@ async function pass(session: Session, password: string): Promise<Reply> {
     session.log.info({ event: 'login', outcome: 'refused', address });
     return last ? reply(421, 'Too many failed logins.') : reply(530, 'Login incorrect.');
   }
-  session.loggedIn({ identity, filesystem: new Filesystem(context.storage, identity, address) });
+  session.loggedIn({ identity, filesystem: new Filesystem(context.storageOf(identity), identity, address) });
   session.log.info({ event: 'login', outcome: 'accepted', user: identity.user });
   // By old custom a dash before the password asks for a short answer.
   const lines = password.startsWith('-') ? ['Logged in.'] : textLines(config.welcome);
@@ -39,7 +39,7 @@ async function pass(session: Session, password: string): Promise<Reply> {
 /** A provider that cannot tell must never look like a refusal: 421, not 530. */
 async function authenticate({ context, address, log }: Session, name: string, password: string) {
   try {
-    return await context.authenticate({ user: name, password }, { address });
+    return await context.authenticate({ user: name, password }, { address, protocol: 'FTP' });
   } catch (error) {
     log.error({ event: 'fault', err: error }, 'cannot tell who may log in');
     throw new ReplyError(421, 'Service not available, try again later.', { cause: error });

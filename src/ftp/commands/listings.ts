@@ -124,8 +124,7 @@ async function mlst(session: Session, argument: string): Promise<Reply> {
 /** How this session sees the entries of `directory` (RFC 3659 section 7.5). */
 function factsOf({ state, login }: Session, directory: string): (entry: ListedEntry) => string {
   const { facts } = state;
-  const { bucket, prefix, mount } = login.filesystem.locate(directory);
-  const held = mount.permissions;
+  const { bucket, prefix, permissions: held } = login.filesystem.locate(directory);
   const allowed = {
     list: held.has('list'),
     read: held.has('read'),

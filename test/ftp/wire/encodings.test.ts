@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { ENCODINGS } from '../../../src/config.ts';
 import { textEncoding } from '../../../src/ftp/encoding.ts';
+import { ENCODINGS } from '../../../src/setting-values.ts';
 import { dialogue } from '../../support/dialogue.ts';
 import { startFerry } from '../../support/ferry.ts';
 import { getObject, keysOf, putObject } from '../../support/objects.ts';

@@ -1,43 +1,16 @@
+import { openFerry } from './compose.ts';
 import { ConfigError, parseEnvironment } from './config.ts';
-import { openObjectStore } from './fs/s3.ts';
-import { openStorage } from './fs/storage.ts';
-import { ListenError, PassivePorts } from './ftp/passive-ports.ts';
-import { ControlPortError, FtpServer } from './ftp/server.ts';
-import { configuredLogins } from './identity/login.ts';
+import { ListenError } from './ftp/passive-ports.ts';
+import { ControlPortError, type FtpServer } from './ftp/server.ts';
 import { openLog } from './ops/log.ts';
-import { StorageHealth } from './ops/storage-health.ts';
-
-/** Connections to S3 for everything but downloads. */
-const REQUESTS = 512;
 
 /** Starts the server from the environment; settles when it listens. */
 async function main(): Promise<void> {
   const config = parseEnvironment(process.env);
   const log = openLog(config.log ?? (process.stdout.isTTY ? 'pretty' : 'json'));
-  const { bucket, limits, host } = config;
-  const downloads = limits.sessions * config.downloadConnections;
-  const store = openObjectStore({ ...config.s3, requests: REQUESTS, downloads });
-  const health = new StorageHealth((signal) => store.checkBucket(bucket, signal), log);
-  const storage = openStorage(config, store, (error) => log.error({ event: 'fault', err: error }));
-  const passivePorts = await PassivePorts.listen({
-    host,
-    ports: config.passivePorts,
-    onRefused: (refusal) => log.info({ event: 'refused', ...refusal }),
-  });
-  const server = await FtpServer.listen({
-    config,
-    log,
-    passivePorts,
-    storageOf: () => storage,
-    authenticate: configuredLogins(config),
-    storageAvailable: () => health.available,
-  }).catch(async (error) => {
-    await passivePorts.close();
-    throw error;
-  });
-  void health.watch();
-  void storage.ledger.start();
-  const listening = { host, port: server.port, passivePorts: passivePorts.ports };
+  const ferry = await openFerry(config, log);
+  const { server, passivePorts } = ferry;
+  const listening = { host: config.host, port: server.port, passivePorts: passivePorts.ports };
   log.info({ event: 'listening', ...listening });
   // For whoever started this process as a child; nobody is told otherwise.
   process.send?.({ listening });
@@ -47,11 +20,7 @@ async function main(): Promise<void> {
     if (++asked > 1) return stopNow(server);
     if (server.transfers > 0)
       log.info({ event: 'draining', transfers: server.transfers }, 'again to stop now');
-    await server.drain(config.times.drain);
-    await passivePorts.close();
-    health.close();
-    storage.ledger.close();
-    store.close();
+    await ferry.close(config.times.drain);
     if (process.connected) process.disconnect();
   };
   process.on('SIGINT', () => void stop()).on('SIGTERM', () => void stop());

@@ -7,14 +7,12 @@ import {
   S3Client,
 } from '@aws-sdk/client-s3';
 import { expect, inject } from 'vitest';
+import { openFerry } from '../../src/compose.ts';
 import { type Config, parseEnvironment } from '../../src/config.ts';
 import type { Ledger } from '../../src/fs/ledger.ts';
 import type { MemoryPool } from '../../src/fs/memory-pool.ts';
-import { openObjectStore } from '../../src/fs/s3.ts';
-import { openStorage } from '../../src/fs/storage.ts';
-import { PassivePorts } from '../../src/ftp/passive-ports.ts';
-import { FtpServer } from '../../src/ftp/server.ts';
-import { configuredLogins } from '../../src/identity/login.ts';
+import type { PassivePorts } from '../../src/ftp/passive-ports.ts';
+import type { FtpServer } from '../../src/ftp/server.ts';
 import { openLog } from '../../src/ops/log.ts';
 import { type RawClient, rawClient } from './raw-client.ts';
 
@@ -89,25 +87,11 @@ export async function startFerry(
   });
   const records: Record<string, unknown>[] = [];
   const log = openLog('json', (line) => records.push(JSON.parse(line)));
-  const downloads = config.limits.sessions * config.downloadConnections;
-  const store = openObjectStore({ ...config.s3, requests: 512, downloads });
-  const passivePorts = await PassivePorts.listen({
-    host: config.host,
-    ports: config.passivePorts,
-    onRefused: (refusal) => log.info({ event: 'refused', ...refusal }),
-  });
-  const storage = openStorage(config, store, (error) => records.push({ event: 'fault', err: error }));
-  const { pool } = storage;
-  await storage.ledger.start();
   let storageAvailable = true;
-  const server = await FtpServer.listen({
-    config,
-    log,
-    passivePorts,
-    storageOf: () => storage,
-    authenticate: configuredLogins(config),
-    storageAvailable: () => storageAvailable,
-  });
+  const opened = await openFerry(config, log, { storageAvailable: () => storageAvailable });
+  const { server, passivePorts, storage } = opened;
+  const { pool } = storage;
+  await opened.ready;
   const host = config.host;
   const connect = async (options: { localAddress?: string } = {}) => {
     const client = await rawClient({ host, port: server.port, ...options });
@@ -135,8 +119,7 @@ export async function startFerry(
       return client;
     },
     async [Symbol.asyncDispose]() {
-      await server.drain(5000);
-      storage.ledger.close();
+      await opened.close(5000);
       expect.soft(server.sessions, 'sessions left').toBe(0);
       expect.soft(passivePorts.pending, 'passive reservations left').toBe(0);
       expect.soft(pool.used, 'memory still lent').toBe(0);
@@ -144,8 +127,6 @@ export async function startFerry(
       const parked = await parkedUploads(s3, bucket);
       const left = (Uploads ?? []).filter(({ UploadId = '' }) => !parked.includes(UploadId));
       expect.soft(left, 'multipart uploads left open that nobody can resume').toEqual([]);
-      await passivePorts.close();
-      store.close();
       s3.destroy();
     },
   };

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import { crc32 } from 'node:zlib';
 
 /** Where an FTP server listens and who logs in. */
@@ -8,6 +9,8 @@ export interface Account {
   readonly port: number;
   readonly user: string;
   readonly password: string;
+  /** Explicit TLS 1.3, for data, too; whether data connections resume. Undefined: in clear. */
+  readonly tls?: { readonly resume: boolean } | undefined;
 }
 
 export interface Reply {
@@ -56,10 +59,16 @@ export function patternCrc32(size: number): number {
   return sum;
 }
 
+/** The certificate is made for the day: nobody could know it. */
+const TLS = { rejectUnauthorized: false, minVersion: 'TLSv1.3' } as const;
+
 /** One FTP session on bare sockets: a library would cost more than the servers that are measured. */
 export class Session {
-  readonly #socket: Socket;
+  #socket: Socket;
   readonly #host: string;
+  #tls: { readonly resume: boolean } | undefined;
+  /** What data connections resume. */
+  #ticket: Buffer | undefined;
   readonly #replies: Reply[] = [];
   #rest = '';
   #wake: ((error?: Error) => void) | undefined;
@@ -68,19 +77,39 @@ export class Session {
   private constructor(socket: Socket, host: string) {
     this.#socket = socket;
     this.#host = host;
-    socket.setNoDelay(true).setEncoding('latin1');
-    socket.on('data', (text: string) => this.#take(text));
-    socket.on('error', (error) => this.#end(error));
-    socket.on('close', () => this.#end(new Error('the server closed the control connection')));
+    socket.setNoDelay(true);
+    this.#listen();
+  }
+
+  #listen(): void {
+    this.#socket.on('data', (bytes: Buffer) => this.#take(bytes.toString('latin1')));
+    this.#socket.on('error', (error) => this.#end(error));
+    this.#socket.on('close', () => this.#end(new Error('the server closed the control connection')));
   }
 
   /** Connects and logs in. */
-  static async open({ host, port, user, password }: Account): Promise<Session> {
+  static async open({ host, port, user, password, tls }: Account): Promise<Session> {
     const session = new Session(connect({ host, port }), host);
     await session.expect(220);
+    if (tls) await session.#secure(tls);
     await session.command(`USER ${user}`, 331, 230);
     await session.command(`PASS ${password}`, 230);
     return session;
+  }
+
+  async #secure(tls: { readonly resume: boolean }): Promise<void> {
+    await this.command('AUTH TLS', 234);
+    const plain = this.#socket.removeAllListeners();
+    const socket = connectTls({ ...TLS, socket: plain });
+    socket.on('session', (ticket: Buffer) => {
+      this.#ticket = ticket;
+    });
+    await once(socket, 'secureConnect');
+    this.#socket = socket;
+    this.#listen();
+    await this.command('PBSZ 0', 200);
+    await this.command('PROT P', 200);
+    this.#tls = tls;
   }
 
   close(): void {
@@ -110,9 +139,9 @@ export class Session {
   async #begin(line: string, sink?: (bytes: Buffer) => void): Promise<Socket> {
     const { text } = await this.command('EPSV', 229);
     const port = Number(/\(\|\|\|(\d+)\|\)/.exec(text)?.[1]);
-    const data = connect({
-      host: this.#host,
-      port,
+    const to = { host: this.#host, port };
+    const options = {
+      ...to,
       ...(sink && {
         onread: {
           buffer: READ,
@@ -122,7 +151,12 @@ export class Session {
           },
         },
       }),
-    });
+    };
+    const { resume } = this.#tls ?? {};
+    const data =
+      resume === undefined
+        ? connect(options)
+        : connectTls({ ...options, ...TLS, ...(resume && { session: this.#ticket }) });
     data.setNoDelay(true).on('error', () => {});
     const connected = data.connecting ? once(data, 'connect') : undefined;
     try {

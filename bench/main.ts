@@ -3,11 +3,13 @@ import { availableParallelism, cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { openBench, type Row, type Scenario } from './bench.ts';
 import type { Account } from './ftp.ts';
+import { ABUSE } from './scenarios/abuse.ts';
 import { BIG_FILES } from './scenarios/big.ts';
 import { DIRECTORIES } from './scenarios/directories.ts';
 import { WHEN_NAMED } from './scenarios/named.ts';
 import { SESSIONS } from './scenarios/sessions.ts';
 import { SMALL_FILES } from './scenarios/small.ts';
+import { TLS } from './scenarios/tls.ts';
 import { table } from './table.ts';
 
 // npm run bench [-- SCENARIO... [--rounds N] [--json FILE]]
@@ -22,7 +24,9 @@ const SCENARIOS: readonly Scenario[] = [
   ...BIG_FILES,
   ...DIRECTORIES,
   ...SESSIONS.slice(2),
+  ...TLS,
   ...WHEN_NAMED,
+  ...ABUSE,
 ];
 
 const { values, positionals } = parseArgs({

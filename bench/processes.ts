@@ -176,6 +176,7 @@ export async function startFerry(
     FERRY_LOG: 'json',
     FERRY_MAX_SESSIONS: '10000',
     FERRY_MAX_SESSIONS_PER_ADDRESS: '10000',
+    FERRY_MAX_SESSIONS_PER_USER: '10000',
     AWS_REGION: 'us-east-1',
     AWS_ACCESS_KEY_ID: 'bench',
     AWS_SECRET_ACCESS_KEY: 'bench',

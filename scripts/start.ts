@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { isIPv6 } from 'node:net';
 import { join, resolve } from 'node:path';
+import { adminSocketPath, ownFolder } from './admin-socket.ts';
 
 /** Ctrl-C in a terminal reaches this process twice, from the terminal and from npm. Milliseconds. */
 const SAME_KEYSTROKE = 300;
@@ -28,6 +29,10 @@ interface Listening {
   readonly host: string;
   readonly port: number;
   readonly passivePorts: readonly number[];
+  /** Where the certificate of TLS comes from; undefined: TLS is off. */
+  readonly tls?: 'self-signed' | 'configured' | undefined;
+  /** Port of implicit TLS. */
+  readonly tlsPort?: number | undefined;
 }
 
 /**
@@ -43,7 +48,7 @@ export async function main(): Promise<void> {
   const local = s3 && (await firstMessage<LocalS3>(s3));
   if (s3 && !local) return end(s3);
   const password = given.FERRY_PASSWORD ?? randomBytes(9).toString('base64url');
-  const env = local ? { ...demoUser(given, password), ...pointTo(local) } : given;
+  const env = withAdminSocket(local ? { ...demoUser(given, password), ...pointTo(local) } : given);
   const server = start('src/main.ts', [], env);
   const stopped = once(server, 'exit');
   let lost = false;
@@ -61,9 +66,15 @@ export async function main(): Promise<void> {
   if (lost) process.exitCode = 1;
 }
 
-/** The demo user exists only where nobody has named another, and only with the embedded store. */
+/** `npm run sessions` finds the server without a setting. */
+function withAdminSocket(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const FERRY_ADMIN_SOCKET = adminSocketPath(env);
+  return env.FERRY_ADMIN_SOCKET || ownFolder(FERRY_ADMIN_SOCKET) ? { ...env, FERRY_ADMIN_SOCKET } : env;
+}
+
+/** The demo user exists only where nobody has named another user or a source of users, and only with the embedded store. */
 function demoUser(given: NodeJS.ProcessEnv, password: string): NodeJS.ProcessEnv {
-  if (given.FERRY_USER !== undefined) return given;
+  if (given.FERRY_USER !== undefined || given.FERRY_USERS) return given;
   return { ...given, FERRY_USER: 'demo', FERRY_PASSWORD: password };
 }
 
@@ -127,18 +138,17 @@ async function end(first: ChildProcess, second?: ChildProcess): Promise<void> {
   process.removeAllListeners('SIGINT').removeAllListeners('SIGTERM');
 }
 
-function screen(
-  { host, port, passivePorts }: Listening,
-  env: NodeJS.ProcessEnv,
-  folder: string | undefined,
-): string {
+/** What is shown when all runs: where to connect, and as whom. */
+export function screen(listening: Listening, env: NodeJS.ProcessEnv, folder: string | undefined): string {
+  const { host, port, passivePorts } = listening;
   const name = isIPv6(host) ? `[${host}]` : host;
-  const { FERRY_USER: user, FERRY_PASSWORD: password, FERRY_BUCKET: bucket } = env;
+  const { FERRY_USER: user, FERRY_PASSWORD: password, FERRY_USERS: users, FERRY_BUCKET: bucket } = env;
   const login = folder && user ? `${encodeURIComponent(user)}:${encodeURIComponent(password ?? '')}@` : '';
   const rows = [
     ['address', `ftp://${name}:${port}`],
     ['passive', `ports ${passivePorts[0]}-${passivePorts.at(-1)}`],
-    ['user', user ?? '(none)'],
+    ...tlsRow(listening),
+    ['user', [user, users && `those of ${users}`].filter(Boolean).join(', and ') || '(none)'],
     // Only a password for trying out is shown; one that somebody set is theirs.
     ['password', folder && user && process.env.FERRY_PASSWORD === undefined ? password : '(as you set it)'],
     ['bucket', bucket],
@@ -156,4 +166,12 @@ function screen(
     '',
     '',
   ].join('\n');
+}
+
+function tlsRow({ port, tls, tlsPort }: Listening): string[][] {
+  if (!tls) return [];
+  const implicit = tlsPort === undefined ? '' : `, implicit on ${tlsPort}`;
+  return [
+    ['tls', `explicit on ${port}${implicit}${tls === 'self-signed' ? ' (self-signed for the day)' : ''}`],
+  ];
 }

@@ -1,9 +1,21 @@
 import type { Config } from './config.ts';
 import { openObjectStore } from './fs/s3.ts';
 import { openStorage, type Storage } from './fs/storage.ts';
+import { openUserStorage } from './fs/user-storage.ts';
 import { PassivePorts } from './ftp/passive-ports.ts';
 import { FtpServer } from './ftp/server.ts';
-import { configuredLogins } from './identity/login.ts';
+import { StrangerLog } from './ftp/stranger-log.ts';
+import type { TlsSource } from './ftp/tls/credentials.ts';
+import type { AwsOptions } from './identity/aws-clients.ts';
+import type { Authenticate } from './identity/identity.ts';
+import { openLogins } from './identity/login.ts';
+import { Passwords } from './identity/passwords.ts';
+import { openProvider } from './identity/providers.ts';
+import { openRoles } from './identity/role.ts';
+import { openSecretReader } from './identity/secrets.ts';
+import { serveAdmin } from './ops/admin.ts';
+import { type Certificates, openCertificates } from './ops/certificates.ts';
+import { readFileSource } from './ops/file-source.ts';
 import type { Log } from './ops/log.ts';
 import { StorageHealth } from './ops/storage-health.ts';
 
@@ -15,6 +27,8 @@ export interface Ferry {
   readonly server: FtpServer;
   readonly passivePorts: PassivePorts;
   readonly storage: Storage;
+  /** Undefined where the certificate is not this one's to get. */
+  readonly certificates: Certificates | undefined;
   /** Settles when what earlier processes left in the bucket has been looked through, or cannot be; never rejects. */
   readonly ready: Promise<void>;
   /**
@@ -27,45 +41,98 @@ export interface Ferry {
 /**
  * Makes a server as configured: config -> objects -> listen.
  * @param parts.storageAvailable whether S3 answered lately; watched where it is not given
- * @throws ListenError, ControlPortError
+ * @param parts.authenticate instead of the logins that are configured
+ * @param parts.tls the certificate, or none, instead of the configured one
+ * @param parts.aws where STS is reached instead of at AWS
+ * @throws ListenError, ControlPortError, AdminSocketError
  */
 export async function openFerry(
   config: Config,
   log: Log,
-  parts: { readonly storageAvailable?: () => boolean } = {},
+  parts: {
+    readonly storageAvailable?: () => boolean;
+    readonly authenticate?: Authenticate | undefined;
+    readonly aws?: AwsOptions | undefined;
+    readonly tls?: TlsSource | undefined;
+  } = {},
 ): Promise<Ferry> {
   const { bucket, limits, host } = config;
   const downloads = limits.sessions * config.downloadConnections;
-  const store = openObjectStore({ ...config.s3, requests: REQUESTS, downloads });
+  const s3 = { ...config.s3, requests: REQUESTS, downloads };
+  const store = openObjectStore(s3);
   const storage = openStorage(config, store, (error) => log.error({ event: 'fault', err: error }));
+  const roles = openRoles({ config, log, ...parts.aws });
+  const storageOf = openUserStorage(storage, {
+    open: (identity) =>
+      openObjectStore({ ...s3, credentials: roles.credentialsOf(identity), connections: store.connections }),
+    keyOf: roles.keyOf,
+    digest: limits.digest,
+  });
+  const passwords = new Passwords();
+  const provider = openProvider(config, { log, roles, passwords, aws: parts.aws });
+  const logins = openLogins(config, provider);
   const health = new StorageHealth((signal) => store.checkBucket(bucket, signal), log);
+  const strangers = new StrangerLog(log);
+  const secrets = openSecretReader(parts.aws);
+  const certificates =
+    'tls' in parts
+      ? undefined
+      : openCertificates(config.tls, {
+          read: (source, signal) =>
+            source.kind === 'file' ? readFileSource(source.path, signal) : secrets.read(source.id, signal),
+          log,
+          refresh: config.users.refresh,
+          host,
+        });
   const passivePorts = await PassivePorts.listen({
     host,
     ports: config.passivePorts,
-    onRefused: (refusal) => log.info({ event: 'refused', ...refusal }),
+    proxies: config.proxies,
+    onRefused: ({ reason, ...refusal }) => strangers.write('refused', reason, refusal),
   });
   const server = await FtpServer.listen({
     config,
     log,
+    strangers,
     passivePorts,
-    storageOf: () => storage,
-    authenticate: configuredLogins(config),
+    tls: certificates ?? parts.tls,
+    storageOf,
+    authenticate: parts.authenticate ?? logins.authenticate,
     storageAvailable: parts.storageAvailable ?? (() => health.available),
   }).catch(async (error) => {
     await passivePorts.close();
     throw error;
   });
+  logins.onChange?.(() => server.endLogins((identity) => logins.holds?.(identity) === false));
+  const closeAdmin =
+    config.adminSocket === undefined
+      ? undefined
+      : await serveAdmin(config.adminSocket, server).catch(async (error) => {
+          await server.drain(0);
+          await passivePorts.close();
+          throw error;
+        });
+  // After the ports: a start that fails says one thing.
+  await certificates?.start();
   if (!parts.storageAvailable) void health.watch();
   return {
     ready: storage.ledger.start(),
     server,
     passivePorts,
     storage,
+    certificates,
     async close(within) {
       await server.drain(within);
       await passivePorts.close();
+      strangers.flush();
+      closeAdmin?.();
+      certificates?.close();
+      secrets.close();
       health.close();
       storage.ledger.close();
+      logins.close();
+      passwords.close();
+      roles.close();
       store.close();
     },
   };

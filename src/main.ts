@@ -2,6 +2,7 @@ import { openFerry } from './compose.ts';
 import { ConfigError, parseEnvironment } from './config.ts';
 import { ListenError } from './ftp/passive-ports.ts';
 import { ControlPortError, type FtpServer } from './ftp/server.ts';
+import { AdminSocketError } from './ops/admin.ts';
 import { openLog } from './ops/log.ts';
 
 /** Starts the server from the environment; settles when it listens. */
@@ -10,7 +11,13 @@ async function main(): Promise<void> {
   const log = openLog(config.log ?? (process.stdout.isTTY ? 'pretty' : 'json'));
   const ferry = await openFerry(config, log);
   const { server, passivePorts } = ferry;
-  const listening = { host: config.host, port: server.port, passivePorts: passivePorts.ports };
+  const listening = {
+    host: config.host,
+    port: server.port,
+    tlsPort: server.tlsPort,
+    tls: ferry.certificates?.origin === 'off' ? undefined : ferry.certificates?.origin,
+    passivePorts: passivePorts.ports,
+  };
   log.info({ event: 'listening', ...listening });
   // For whoever started this process as a child; nobody is told otherwise.
   process.send?.({ listening });
@@ -38,7 +45,10 @@ try {
   await main();
 } catch (error) {
   const plain =
-    error instanceof ConfigError || error instanceof ListenError || error instanceof ControlPortError;
+    error instanceof ConfigError ||
+    error instanceof ListenError ||
+    error instanceof ControlPortError ||
+    error instanceof AdminSocketError;
   console.error(plain ? `ferry: ${error.message.replaceAll('\n', '\nferry: ')}` : error);
   process.exitCode = 1;
   if (process.connected) process.disconnect();

@@ -231,7 +231,7 @@ export const networks = list((given) => {
 
 /** Addresses of proxies: exact ones, never networks, since whoever may send a PROXY header may be anybody. */
 export const exactAddresses = list((given) =>
-  isIP(given) && !/^(0\.0\.0\.0|::)$/.test(given)
+  isIP(given) && !/^[0:.]+$/.test(given)
     ? given
     : fail('exact IP addresses of proxies, with commas between; no networks'),
 );

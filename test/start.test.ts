@@ -1,9 +1,10 @@
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, inject, test } from 'vitest';
+import { screen } from '../scripts/start.ts';
 import { type Program, run } from './support/program.ts';
 import { type RawClient, rawClient } from './support/raw-client.ts';
 
@@ -51,6 +52,27 @@ describe('npm start', () => {
     expect(await readdir(folder)).toEqual(['hello.txt']);
     expect(ferry.output()).toMatch(/bucket +files\n[\s\S]*Try: +curl -T README\.md ftp:\/\/demo:/);
     await ferry.until(/"event":"transfer".*"verb":"STOR".*"bytes":5,"seconds":[\d.]+,"code":226/);
+  });
+
+  test.each([
+    [{ tls: 'self-signed', tlsPort: 9990 }, 'explicit on 2121, implicit on 9990 (self-signed for the day)'],
+    [{ tls: 'configured', tlsPort: 9990 }, 'explicit on 2121, implicit on 9990'],
+    [{ tls: 'configured' }, 'explicit on 2121'],
+    [{}, undefined],
+  ] as const)('shows how TLS is offered, if it is: %j', (tls, shown) => {
+    const listening = { host: '127.0.0.1', port: 2121, passivePorts: [8192], ...tls };
+    expect(/^ {2}tls +(.*)$/m.exec(screen(listening, {}, 'data/files'))?.[1]).toBe(shown);
+  });
+
+  test('has no demo user where FERRY_USERS names a source', async () => {
+    const users = join(dataDir, 'users.json');
+    await writeFile(users, '{"users": {}}');
+    await using ferry = start({ FERRY_USERS: `file:${users}`, FERRY_LOGIN_DELAY: '0ms' });
+    const [, port] = await ferry.until(/address +ftp:\/\/127\.0\.0\.1:(\d+)\n/);
+    await ferry.until(/user +those of file:\S+users\.json\n/);
+    const client = await rawClient({ host: '127.0.0.1', port: Number(port) });
+    await client.reply();
+    await expect(client.login('demo', 'demo')).rejects.toThrow('530');
   });
 
   test('shows a password that was made for the run once, and one that was set never', async () => {

@@ -30,7 +30,7 @@ export class Directories {
   }
 
   async exists(place: Place): Promise<boolean> {
-    return place.root || (await this.hasKeys(place)) || this.wasEmptied(place);
+    return place.fixed || (await this.hasKeys(place)) || this.wasEmptied(place);
   }
 
   /** Whether any key lies under the name; one ListObjectsV2. */
@@ -56,8 +56,8 @@ export class Directories {
   }
 
   /** Remembers that something was taken out of the directory. */
-  tookFrom({ root, bucket, prefix }: Place): void {
-    if (!root) this.#storage.emptied.add(this.#user, bucket, prefix);
+  tookFrom({ fixed, bucket, prefix }: Place): void {
+    if (!fixed) this.#storage.emptied.add(this.#user, bucket, prefix);
   }
 
   remember(path: string): void {

@@ -12,7 +12,8 @@ const LARGEST_NUMBER = 999_999;
  * A key for a file that must not replace another: the key itself where nothing stands (one HeadObject), else
  * `stem.N.ext`, N one more than the largest there is (and one or more ListObjectsV2). Only the last dot of a name
  * begins an extension, and none at its start: `a.tar.gz` becomes `a.tar.1.gz`, `.profile` becomes `.profile.1`.
- * Beyond 10,000 names that begin alike, or number 999,999, N is 12 random hexadecimal digits.
+ * Beyond 10,000 names that begin alike, or number 999,999, or where it is not to be counted, N is 12 random hexadecimal
+ * digits.
  *
  * It reserves nothing: the commit has to be conditional, and where it fails with `exists`, the next name asked for.
  * @returns a key, which may be too long for S3 (more than 1,024 bytes)
@@ -21,12 +22,12 @@ const LARGEST_NUMBER = 999_999;
 export async function freeName(
   store: Pick<ObjectStore, 'head' | 'list'>,
   place: Location,
-  signal?: AbortSignal,
+  { counts = true, signal }: { counts?: boolean; signal?: AbortSignal } = {},
 ): Promise<string> {
   const { bucket, key } = place;
   if (!(await isTaken(store, place, signal))) return key;
   const [stem, extension] = split(key);
-  const largest = await largestNumber(store, bucket, `${stem}.`, extension, signal);
+  const largest = counts ? await largestNumber(store, bucket, `${stem}.`, extension, signal) : undefined;
   const next = largest === undefined ? randomBytes(6).toString('hex') : largest + 1;
   return `${stem}.${next}${extension}`;
 }

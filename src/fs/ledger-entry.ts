@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { z } from 'zod';
 import { crc32OfParts } from './crc32.ts';
 import { SMALLEST_PART } from './part-size.ts';
 import type { Location } from './s3.ts';
@@ -51,12 +52,33 @@ export interface Claim {
   end(): void;
 }
 
-/** An entry's record; undefined for what Ferry did not write. */
-export function parseRecord(text: string): LedgerRecord | undefined {
+/** Bytes of the largest entry that is read; the marks of 10,000 stale parts take half of that. */
+export const LARGEST_ENTRY = 2 ** 20;
+
+const RECORD = z.object({
+  bucket: z.string(),
+  key: z.string(),
+  uploadId: z.string(),
+  state: z.enum(['live', 'parked', 'broken']),
+  user: z.string(),
+  nonce: z.string(),
+  holder: z.string(),
+  durable: z
+    .object({ bytes: z.int(), crc32: z.number().optional() })
+    .transform(({ bytes, crc32 }) => ({ bytes, crc32 }))
+    .optional(),
+  stale: z.array(z.string()).optional(),
+});
+
+/**
+ * An entry's record.
+ * @param name of the entry, which tells the key and the user that it may speak of
+ * @returns undefined for what Ferry did not write
+ */
+export function parseRecord(text: string, name: string): LedgerRecord | undefined {
   try {
-    const record = JSON.parse(text) as Partial<LedgerRecord> | null;
-    const whole = [record?.bucket, record?.key, record?.uploadId, record?.state, record?.nonce];
-    return whole.every((value) => typeof value === 'string') ? (record as LedgerRecord) : undefined;
+    const record = RECORD.parse(JSON.parse(text));
+    return name.startsWith(prefixOf(record, record.user)) ? record : undefined;
   } catch {
     return undefined;
   }

@@ -6,6 +6,7 @@ import { isFailure, StorageError } from './errors.ts';
 import {
   type Claim,
   keyHash,
+  LARGEST_ENTRY,
   type LedgerEntry,
   type LedgerRecord,
   parseRecord,
@@ -281,8 +282,9 @@ export class Ledger {
       names.map(async (name) => {
         try {
           const key = place.prefix + name;
-          const { body, etag, modified } = await store.get({ bucket: place.bucket, key });
-          const record = parseRecord(await text(body));
+          const { body, size, etag, modified } = await store.get({ bucket: place.bucket, key });
+          if (size > LARGEST_ENTRY) return void body.destroy();
+          const record = parseRecord(await text(body), name);
           return record && { name, etag, modified, record };
         } catch (error) {
           if (!isFailure(error, 'not-found')) throw error;

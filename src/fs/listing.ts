@@ -1,6 +1,7 @@
 import { encodeName } from './names.ts';
 import type { Location, ObjectStore } from './s3.ts';
 import type { ListedObject, ListPage, ObjectInfo } from './s3-objects.ts';
+import type { Place } from './tree.ts';
 
 /** A file or a directory as a listing shows it. */
 export interface Entry {
@@ -84,6 +85,21 @@ export async function* entriesOf(
   } finally {
     abandoned.abort();
   }
+}
+
+/**
+ * A listing with the mounts that lie in its directory, which come first and hide what has their names, and without
+ * the names at which the identity may do nothing at all.
+ * @param marks as `markedNames` gives them
+ */
+export async function* withOwn(marks: ReadonlyMap<string, Place>, batches: Batches): AsyncGenerator<Entry[]> {
+  const own = [...marks].filter(([, { fixed, open }]) => fixed && open);
+  if (own.length > 0) yield own.map(([name]) => directoryEntry(name));
+  const isShown = ({ name }: Entry) => {
+    const mark = marks.get(name);
+    return mark === undefined || (mark.open && !mark.fixed);
+  };
+  for await (const batch of batches) yield batch.filter(isShown);
 }
 
 function nextPage(

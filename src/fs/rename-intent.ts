@@ -88,8 +88,9 @@ function describe(hidden: Hidden, from: Place, to: Place) {
 }
 
 function announced({ attributes, modified }: ObjectHead): Date {
-  const { since } = attributes.metadata;
-  return since === undefined ? modified : new Date(since);
+  const since = new Date(attributes.metadata.since ?? modified);
+  // Metadata may have been written by anybody.
+  return Number.isNaN(since.getTime()) ? modified : since;
 }
 
 /** Finds its own mark where the answer of the first attempt was lost, and the second was refused by it. */

@@ -105,27 +105,27 @@ interface Run {
  * another client stored under the target
  */
 export async function renameDirectory(
-  { store, hidden, renameEntries }: Storage,
+  { store, own, hidden, renameEntries }: Storage,
   from: Place,
   to: Place,
   { ontoDirectory }: { ontoDirectory: boolean },
 ): Promise<void> {
-  const joined = ontoDirectory ? await join(store, hidden, from, to) : undefined;
+  const joined = ontoDirectory ? await join(own, hidden, from, to) : undefined;
   if (ontoDirectory && !joined) throw new StorageError('is-a-directory', 'a directory of that name');
   const sources = await listAll(store, from, renameEntries);
   if (sources.length === 0) throw new StorageError('not-found', 'no such directory');
-  const intent = joined ?? (await announce(store, hidden, from, to));
+  const intent = joined ?? (await announce(own, hidden, from, to));
   const run: Run = { store, from, to, intent, copied: new Map(), doubtful: new Map() };
   try {
     await inParallel(sources, PARALLEL, (source) => copyEntry(run, source));
   } catch (error) {
     // A run that joined another counts on that one's copies, and others may count on its own.
-    if (!intent.since) await takeBack(store, intent, () => removeCopies(run)).catch(() => {});
+    if (!intent.since) await takeBack(own, intent, () => removeCopies(run)).catch(() => {});
     throw error;
   }
   await deleteSources(run);
   // All is done, whatever becomes of the announcement: it can only have the same rename joined.
-  await store.delete(intent).catch(() => {});
+  await own.delete(intent).catch(() => {});
 }
 
 async function listAll(store: ObjectStore, { bucket, prefix }: Place, most: number): Promise<Source[]> {

@@ -3,7 +3,29 @@ import { Agent as HttpsAgent } from 'node:https';
 import { S3Client } from '@aws-sdk/client-s3';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 
-/** How to reach S3. Region and credentials come by the SDK's own chain. */
+/** Credentials as the SDK wants them; it asks again some minutes before they expire. */
+export type CredentialsProvider = () => Promise<{
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken?: string;
+  readonly expiration?: Date;
+}>;
+
+/**
+ * Sockets to S3. Requests are signed one by one, so users with credentials of their own can share them. They are agents
+ * and no handlers, because each client sets a handler up anew.
+ */
+export interface Connections {
+  readonly requests: Agents;
+  readonly downloads: Agents;
+}
+
+interface Agents {
+  readonly httpAgent: HttpAgent;
+  readonly httpsAgent: HttpsAgent;
+}
+
+/** How to reach S3. The region comes by the SDK's own chain, credentials too unless given. */
 export interface S3Options {
   readonly endpoint: string | undefined;
   readonly pathStyle: boolean;
@@ -13,6 +35,9 @@ export interface S3Options {
   readonly downloads: number;
   /** Connections for everything else; requests beyond it wait in turn. */
   readonly requests: number;
+  readonly credentials?: CredentialsProvider;
+  /** Another store's, which ends them; own ones unless given. */
+  readonly connections?: Connections;
 }
 
 /** What the driver's operations are made with. */
@@ -23,35 +48,57 @@ export interface Clients {
   readonly downloads: S3Client;
   /** Whether uploads carry a CRC32 of the whole object. */
   readonly checked: boolean;
+  readonly connections: Connections;
 }
 
 /** S3 is asked again this often, with the SDK's own back-off, before a request counts as failed. */
 const ATTEMPTS = 3;
 
+/** Failures are thrown and logged once, by Ferry; without a logger the SDK prints some to the console. */
+const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
+
 export function openClients(options: S3Options): Clients {
-  const requests = client(options, options.requests, { requestTimeout: 300_000, socketTimeout: 60_000 });
+  const connections = options.connections ?? {
+    requests: agents(options.requests),
+    downloads: agents(options.downloads),
+  };
+  const times = { requestTimeout: 300_000, socketTimeout: 60_000 };
+  const requests = client(options, connections.requests, times);
   // No socket timeout here: a slow reader leaves its connection idle, and the data channel times it out.
-  const downloads = client(options, options.downloads, { requestTimeout: 60_000 });
+  const downloads = client(options, connections.downloads, { requestTimeout: 60_000 });
   askForChecksums(downloads);
-  return { requests, downloads, checked: options.checksums === 'full' };
+  return { requests, downloads, checked: options.checksums === 'full', connections };
+}
+
+/** Cuts what still runs on them. */
+export function endConnections({ requests, downloads }: Connections): void {
+  for (const { httpAgent, httpsAgent } of [requests, downloads]) {
+    httpAgent.destroy();
+    httpsAgent.destroy();
+  }
+}
+
+function agents(maxSockets: number): Agents {
+  const options = { keepAlive: true, maxSockets, noDelay: true };
+  return { httpAgent: new HttpAgent(options), httpsAgent: new HttpsAgent(options) };
 }
 
 function client(
-  { endpoint, pathStyle, checksums }: S3Options,
-  maxSockets: number,
+  { endpoint, pathStyle, checksums, credentials }: S3Options,
+  shared: Agents,
   times: { requestTimeout: number; socketTimeout?: number },
 ): S3Client {
-  const agent = { keepAlive: true, maxSockets, noDelay: true };
   const s3 = new S3Client({
     endpoint,
+    credentials,
+    logger: SILENT,
     forcePathStyle: pathStyle,
     maxAttempts: ATTEMPTS,
     // Ours is native (`zlib.crc32`); the SDK's would be computed in JavaScript, for answers too.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     requestHandler: new NodeHttpHandler({
-      httpAgent: new HttpAgent(agent),
-      httpsAgent: new HttpsAgent(agent),
+      ...shared,
       connectionTimeout: 5000,
       throwOnRequestTimeout: true,
       ...times,

@@ -1,4 +1,4 @@
-import { type Clients, openClients, type S3Options } from './s3-client.ts';
+import { type Clients, endConnections, openClients, type S3Options } from './s3-client.ts';
 import { multipartOperations } from './s3-multipart.ts';
 import { objectOperations } from './s3-objects.ts';
 
@@ -28,10 +28,12 @@ export function openObjectStore(options: S3Options) {
     ...objectOperations(clients),
     ...multipartOperations(clients),
 
-    /** Ends the connections. */
+    /** For stores with other credentials that are to share these. */
+    connections: clients.connections,
+
+    /** Ends the connections, unless they are another store's. */
     close(): void {
-      clients.requests.destroy();
-      clients.downloads.destroy();
+      if (!options.connections) endConnections(clients.connections);
     },
   };
 }

@@ -8,7 +8,10 @@ import { StoredTimes } from './times.ts';
 
 /** What the filesystems of all sessions of the process share. */
 export interface Storage {
+  /** With the user's rights, where the user has a role. */
   readonly store: ObjectStore;
+  /** With the server's own rights, for what Ferry keeps for itself: the ledger, announced renames. */
+  readonly own: ObjectStore;
   readonly pool: MemoryPool;
   readonly emptied: EmptiedDirectories;
   /** Entries that a directory rename may move. */
@@ -35,6 +38,7 @@ export function openStorage(config: Config, store: ObjectStore, onError: (error:
   const place = { bucket: hidden.bucket, prefix: `${hidden.prefix}uploads/` };
   return {
     store,
+    own: store,
     ledger: new Ledger({ store, place, keep: config.parking, onError }),
     digester: new Digester(store, config.limits.digest),
     hidden,

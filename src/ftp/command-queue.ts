@@ -20,6 +20,8 @@ export class CommandQueue {
   readonly #onLine: () => void;
   readonly #waiting: { next: Next; bytes: number }[] = [];
   #pulling: Promise<Pulled> | undefined;
+  /** The pull that is under way has something. */
+  #pulled = false;
   /** Why nothing more will come. */
   #last: 'flood' | 'foreign' | 'end' | undefined;
   #state: Evidence['control'] = 'open';
@@ -33,6 +35,11 @@ export class CommandQueue {
   /** What the control connection says about an upload that ends now. */
   get state(): Evidence['control'] {
     return this.#state;
+  }
+
+  /** Whether nothing is known to have come behind the command that is acted on now. */
+  get quiet(): boolean {
+    return this.#waiting.length === 0 && !this.#pulled && !this.#last && this.#control.quiet;
   }
 
   /** The session gives up the client; what it has not said by now counts as lost. */
@@ -51,16 +58,24 @@ export class CommandQueue {
         await transfer.finished;
         continue;
       }
-      this.#pulling ??= this.#control.pull();
+      this.#pulling ??= this.#pull();
       const pulled = await (transfer ? Promise.race([this.#pulling, transfer.finished]) : this.#pulling);
       if (!pulled) continue;
       this.#pulling = undefined;
+      this.#pulled = false;
       const next = this.#read(pulled);
       if (next === undefined) continue;
       if (running() ? actsDuringTransfer(next, this.#waiting.length) : this.#waiting.length === 0)
         return next;
       await this.#enqueue(next, pulled, running);
     }
+  }
+
+  async #pull(): Promise<Pulled> {
+    this.#pulled = false;
+    const pulled = await this.#control.pull();
+    this.#pulled = true;
+    return pulled;
   }
 
   /** What a pull means; undefined where there is nothing to act on. */

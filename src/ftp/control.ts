@@ -31,7 +31,7 @@ const CR = 0x0d;
  * can prove that nothing was sent behind it.
  */
 export class ControlChannel {
-  readonly #socket: Socket;
+  #socket: Socket;
   #buffer: Buffer = Buffer.alloc(0);
   #overlong = false;
   #dropped = 0;
@@ -43,16 +43,7 @@ export class ControlChannel {
   /** @param socket accepted, paused, with nothing read from it */
   constructor(socket: Socket) {
     this.#socket = socket;
-    const end = () => {
-      this.#ended = true;
-      this.#wake?.();
-    };
-    socket.on('readable', () => this.#wake?.());
-    socket.on('drain', () => this.#wake?.());
-    socket.on('end', end);
-    socket.on('close', end);
-    // A reset is an end; what was going on learns of it by the next pull.
-    socket.on('error', end);
+    this.#listen();
   }
 
   /** Whether the client's side has ended, and all that it sent has been pulled. */
@@ -76,6 +67,26 @@ export class ControlChannel {
     }
   }
 
+  /** Whether nothing has come, as far as this process can see, that has not been pulled. */
+  get quiet(): boolean {
+    return this.#buffer.length === 0 && this.#socket.readableLength === 0 && !this.#overlong;
+  }
+
+  /**
+   * Goes on over another socket, such as TLS on top of this one.
+   * @param wrap given the old one, when all replies are with the kernel; none of its bytes are read any more
+   */
+  async rewire(wrap: (old: Socket) => Socket | Promise<Socket>): Promise<void> {
+    const old = this.#socket;
+    // The end of the old one is not the client's end; a reset shows on what lies above it.
+    this.#unlisten();
+    old.on('error', () => {});
+    if (old.writableLength > 0)
+      await new Promise<void>((resolve) => old.once('close', resolve).write('', () => resolve()));
+    this.#socket = await wrap(old);
+    this.#listen();
+  }
+
   /** Writes a reply's bytes to the client; nothing more is pulled while the client does not read. */
   write(reply: Buffer): void {
     if (this.#socket.writable) this.#socket.write(escapeTelnet(reply));
@@ -94,6 +105,23 @@ export class ControlChannel {
 
   destroy(): void {
     this.#socket.destroy();
+  }
+
+  readonly #onEvent = () => this.#wake?.();
+  readonly #onEnd = () => {
+    this.#ended = true;
+    this.#wake?.();
+  };
+
+  #listen(): void {
+    // A reset is an end; what was going on learns of it by the next pull.
+    this.#socket.on('end', this.#onEnd).on('close', this.#onEnd).on('error', this.#onEnd);
+    this.#socket.on('readable', this.#onEvent).on('drain', this.#onEvent);
+  }
+
+  #unlisten(): void {
+    this.#socket.off('end', this.#onEnd).off('close', this.#onEnd).off('error', this.#onEnd);
+    this.#socket.off('readable', this.#onEvent).off('drain', this.#onEvent);
   }
 
   #event(): Promise<void> {
@@ -118,6 +146,7 @@ export class ControlChannel {
     if (end < 0) return this.#unended();
     const raw = this.#buffer.subarray(0, end);
     this.#buffer = this.#buffer.subarray(end + 1);
+    if (this.#dropped + raw.length > FLOOD) return { kind: 'flood' };
     const tooLong = this.#overlong || raw.length > LONGEST_LINE;
     this.#overlong = false;
     this.#dropped = 0;

@@ -1,5 +1,7 @@
 import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import { readDirectly } from './direct-read.ts';
+import type { Pace } from './pace.ts';
 
 /** How a data connection ended before its time. */
 export type DataFailure = 'reset' | 'stalled' | 'aborted';
@@ -21,6 +23,10 @@ export interface TransferOptions {
   readonly signal: AbortSignal;
   /** Told of every portion that went over the connection. */
   readonly onBytes: (bytes: number) => void;
+  /** How fast bytes may come from the client; undefined: no limit. */
+  readonly upload?: Pace | undefined;
+  /** How fast bytes may go to the client; undefined: no limit. */
+  readonly download?: Pace | undefined;
 }
 
 /** How long a finished connection may take to be closed by the client before it is let go. */
@@ -46,19 +52,28 @@ export class UploadBody {
   /** Whether bytes go straight into the buffers, or through `data` events. */
   readonly direct: boolean;
   readonly #options: TransferOptions;
+  /** Bytes of one read at the most. */
+  readonly #portion: number;
   #leftover: Buffer | undefined;
   #target: { into: Buffer; at: number; done: (error?: Error) => void } | undefined;
   #ended = false;
   #failure: DataBrokenError | undefined;
+  /** Set while the pace lets nothing be read. */
+  #hold: NodeJS.Timeout | undefined;
 
-  /** @param accepted or connected; paused, with nothing read from it; no longer the caller's */
+  /** @param accepted or connected; paused, with nothing read from it, or in TLS; no longer the caller's */
   constructor(accepted: Socket, options: TransferOptions) {
     this.#options = options;
-    const direct = readDirectly(
-      accepted,
-      () => this.#next(),
-      (bytes, buffer) => this.#landed(bytes, buffer),
-    );
+    this.#portion = Math.min(options.upload?.portion ?? READ, READ);
+    // TLS has the socket for itself, and its own buffers.
+    const direct =
+      accepted instanceof TLSSocket
+        ? undefined
+        : readDirectly(
+            accepted,
+            () => this.#next(),
+            (bytes, buffer) => this.#landed(bytes, buffer),
+          );
     this.direct = direct !== undefined;
     this.socket = direct ?? accepted;
     if (!direct) this.socket.on('data', (chunk: Buffer) => this.#take(chunk)).pause();
@@ -79,9 +94,7 @@ export class UploadBody {
       if (leftover) this.#take(leftover);
       if (!this.#target) return;
       if (this.#failure || this.#ended) return this.#settle();
-      // Time spent waiting for memory or S3 was not the client's.
-      this.socket.setTimeout(this.#options.stall);
-      this.socket.resume();
+      if (!this.#hold) this.#read();
     });
   }
 
@@ -91,6 +104,26 @@ export class UploadBody {
     if (!this.#ended) this.#cut(new DataBrokenError('aborted'));
   }
 
+  #read(): void {
+    // Time spent waiting for memory, S3 or the pace was not the client's.
+    this.socket.setTimeout(this.#options.stall);
+    this.socket.resume();
+  }
+
+  /** Counts bytes that came. @returns whether more may be read at once */
+  #moved(bytes: number): boolean {
+    this.#options.onBytes(bytes);
+    const wait = this.#options.upload?.take(bytes) ?? 0;
+    if (wait === 0) return true;
+    this.socket.setTimeout(0);
+    clearTimeout(this.#hold);
+    this.#hold = setTimeout(() => {
+      this.#hold = undefined;
+      if (this.#target && !this.#failure && !this.#ended) this.#read();
+    }, wait);
+    return false;
+  }
+
   #listen(socket: Socket, { stall, signal }: TransferOptions): void {
     socket.on('end', () => {
       this.#ended = true;
@@ -98,17 +131,24 @@ export class UploadBody {
     });
     socket.on('error', (cause) => this.#fail(new DataBrokenError('reset', { cause })));
     socket.on('close', () => !this.#ended && this.#fail(new DataBrokenError('reset')));
-    socket.setTimeout(stall, () => this.#target && this.#cut(new DataBrokenError('stalled')));
+    // Not by setTimeout's own callback, which is called once: it may be in vain.
+    socket.setTimeout(stall).on('timeout', () => this.#target && this.#cut(new DataBrokenError('stalled')));
     const abort = () => this.#cut(new DataBrokenError('aborted', { cause: signal.reason }));
     signal.addEventListener('abort', abort, { once: true });
-    socket.once('close', () => signal.removeEventListener('abort', abort));
+    socket.once('close', () => {
+      signal.removeEventListener('abort', abort);
+      clearTimeout(this.#hold);
+    });
     if (signal.aborted) abort();
+    // In TLS both may have come with the handshake.
+    if (socket.readableEnded) this.#ended = true;
+    else if (socket.destroyed) this.#fail(new DataBrokenError('reset'));
   }
 
   /** The buffer for the next read: the rest of the target, or the spill while there is none. */
   #next(): Uint8Array {
     const target = this.#target;
-    return target ? target.into.subarray(target.at, target.at + READ) : SPILL;
+    return target ? target.into.subarray(target.at, target.at + this.#portion) : SPILL;
   }
 
   /** @returns whether to go on reading */
@@ -119,8 +159,8 @@ export class UploadBody {
       return this.#target !== undefined;
     }
     target.at += bytes;
-    this.#options.onBytes(bytes);
-    if (target.at < target.into.length) return true;
+    const more = this.#moved(bytes);
+    if (target.at < target.into.length) return more;
     this.#settle();
     return false;
   }
@@ -134,8 +174,9 @@ export class UploadBody {
     }
     const copied = chunk.copy(target.into, target.at);
     target.at += copied;
-    this.#options.onBytes(copied);
+    const more = this.#moved(copied);
     if (copied < chunk.length) this.#leftover = chunk.subarray(copied);
+    if (!more) this.socket.pause();
     if (target.at < target.into.length) return;
     this.socket.pause();
     this.#settle();
@@ -190,6 +231,10 @@ export async function send(
   try {
     for await (const chunk of body) {
       watch.check();
+      if (options.download) {
+        await sendPaced(chunk, watch, options.download, options.onBytes);
+        continue;
+      }
       options.onBytes(chunk.length);
       await watch.write(chunk);
     }
@@ -202,6 +247,22 @@ export async function send(
     socket.on('error', () => {});
     socket.resetAndDestroy();
     throw watch.failure() ?? error;
+  }
+}
+
+/** Writes portion by portion, and waits behind each as long as the pace asks. @throws DataBrokenError */
+async function sendPaced(
+  chunk: Buffer,
+  watch: ReturnType<typeof watchWriting>,
+  pace: Pace,
+  onBytes: TransferOptions['onBytes'],
+): Promise<void> {
+  for (let at = 0; at < chunk.length; at += pace.portion) {
+    const portion = chunk.subarray(at, at + pace.portion);
+    const wait = pace.take(portion.length);
+    if (wait > 0) await watch.hold(wait);
+    onBytes(portion.length);
+    await watch.write(portion);
   }
 }
 
@@ -245,6 +306,8 @@ function watchWriting(
   socket.on('error', onError).on('close', onClose);
   signal.addEventListener('abort', onAbort);
   if (signal.aborted) onAbort();
+  // In TLS it may have broken with the handshake.
+  if (socket.destroyed) onClose();
   // What a client sends here is nothing; it must be read all the same, or its end would not be seen.
   socket.resume();
 
@@ -256,6 +319,21 @@ function watchWriting(
     async write(chunk: Buffer): Promise<void> {
       socket.write(chunk, onWritten);
       if (socket.writableLength > 0) await until(() => socket.writableLength === 0);
+    },
+    /** Waits, unless the connection breaks first. @throws DataBrokenError */
+    async hold(milliseconds: number): Promise<void> {
+      let over = false;
+      const end = setTimeout(() => {
+        over = true;
+        wake();
+      }, milliseconds);
+      // What was written before may wake it in vain.
+      while (!over && !failure)
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      clearTimeout(end);
+      check();
     },
     /** Settles when our FIN is out. @throws DataBrokenError */
     async end(): Promise<void> {

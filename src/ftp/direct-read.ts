@@ -8,7 +8,7 @@ interface WithHandle {
 /**
  * Makes a socket read straight into the caller's buffers: a tenth of the CPU time of `data` events, and no
  * garbage. Node documents `onread` for outgoing sockets only; an accepted one takes it too when its handle is
- * moved to a new Socket. This is the one place that relies on it.
+ * moved to a new Socket. This file is the one place that relies on it.
  * @param socket paused, with nothing read from it; not to be used any more where a new one is returned
  * @param buffer gives the buffer for the next read
  * @param callback told how many bytes were read into it; false pauses
@@ -29,4 +29,24 @@ export function readDirectly(
   // Without its handle this only tells the server that one accepted socket object is gone.
   socket.destroy();
   return direct;
+}
+
+/**
+ * Makes a socket of which nothing has been read out of one whose first bytes have: its handle is moved to a new
+ * Socket, which neither reads nor fails before it is asked.
+ * @param socket not to be used any more where a new one is returned
+ * @param rest bytes that were read from it, and are to be read again
+ * @returns the new socket, paused; undefined where the old one has gone
+ */
+export function anew(socket: Socket, rest: Buffer): Socket | undefined {
+  const old = socket as unknown as WithHandle;
+  const handle = old._handle;
+  if (!handle || socket.destroyed) return undefined;
+  old._handle = null;
+  const options = { handle, allowHalfOpen: true, pauseOnCreate: true };
+  // The types know neither `handle` nor `pauseOnCreate`, which net.Server itself uses.
+  const fresh = new Socket(options as unknown as SocketConstructorOpts);
+  if (rest.length > 0) fresh.unshift(rest);
+  socket.destroy();
+  return fresh;
 }

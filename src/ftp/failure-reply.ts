@@ -4,6 +4,7 @@ import { DataConnectionError } from './data-connection-error.ts';
 import { NoPassivePortError } from './passive-ports.ts';
 import { PathError } from './path.ts';
 import { type Reply, ReplyError, reply } from './reply.ts';
+import { DataTlsError, type DataTlsFailure } from './tls/data-choice.ts';
 import { IncompleteUploadError } from './transfer.ts';
 
 /** What decides how a failure is told besides its meaning. */
@@ -56,6 +57,7 @@ function knownReply(error: unknown, { writes, begun }: Circumstances): Reply | u
   if (error instanceof PathError) return reply(writes ? 553 : 550, 'File name not allowed.');
   if (error instanceof NoPassivePortError) return reply(425, 'No passive port is free, try again.');
   if (error instanceof DataConnectionError) return connectionReply(error);
+  if (error instanceof DataTlsError) return reply(...UNSECURED[error.failure]);
   if (error instanceof DataBrokenError)
     return reply(426, `Data connection ${brokenText(error)}; transfer aborted.`);
   if (error instanceof IncompleteUploadError) return reply(426, INCOMPLETE[error.verdict]);
@@ -63,9 +65,19 @@ function knownReply(error: unknown, { writes, begun }: Circumstances): Reply | u
   return undefined;
 }
 
+/** RFC 4217 section 10.2 has no code for these; 522 is what section 11.4 and other servers say. */
+const UNSECURED: Readonly<Record<DataTlsFailure, Told>> = {
+  failed: [522, 'TLS negotiation failed on the data connection.'],
+  timeout: [425, 'Cannot open data connection: no TLS handshake in time.'],
+  aborted: [426, 'Transfer aborted.'],
+  'not-resumed': [522, 'The data connection must resume the TLS session of the control connection.'],
+  ambiguous: [425, 'Cannot open data connection: several came, and none resumes the TLS session.'],
+  certificate: [522, 'The data connection must show the client certificate of the control connection.'],
+};
+
 const INCOMPLETE = {
   aborted: 'Transfer aborted.',
-  'data-broken': 'Data connection was closed; transfer aborted.',
+  'data-broken': 'Data connection was closed without close_notify; transfer aborted.',
   'control-lost': 'Control connection was closed; transfer aborted.',
   overrun: 'Too many commands during the transfer; transfer aborted.',
   'size-differs': 'Not as many bytes as ALLO announced; nothing is stored.',

@@ -88,7 +88,9 @@ export function formatFacts(
 }
 
 /** What a user may do where an entry lies. */
-interface Allowed {
+export interface Allowed {
+  /** CWD. */
+  readonly enter: boolean;
   readonly list: boolean;
   readonly read: boolean;
   /** Store under a name that is not taken. */
@@ -117,8 +119,7 @@ export function permFact(type: ListedEntry['type'], allowed: Allowed): string {
       : {
           c: allowed.write,
           d: allowed.removeDirectory,
-          // CWD is open to everyone who is logged in.
-          e: true,
+          e: allowed.enter,
           f: allowed.rename,
           l: allowed.list,
           m: allowed.makeDirectory,

@@ -2,6 +2,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { unmapAddress } from './address.ts';
 import { DataConnectionError, type DataConnectionFailure } from './data-connection-error.ts';
 import { NoPassivePortError, PortAllocation, type Slot } from './port-allocation.ts';
+import { takeProxyHeader } from './proxied.ts';
 
 export { NoPassivePortError };
 
@@ -10,7 +11,7 @@ export interface Refusal {
   /** Un-mapped; `unknown` when the peer had reset the connection before it could be asked. */
   readonly address: string;
   readonly port: number;
-  readonly reason: 'no-reservation' | 'quarantined';
+  readonly reason: 'no-reservation' | 'quarantined' | 'no-proxy-header' | 'too-many';
 }
 
 /** How PassivePorts listens. All times in milliseconds. */
@@ -25,6 +26,10 @@ export interface PassivePortsOptions {
   readonly lifetime?: number;
   /** How long a port rests for an address whose connection never came; 10,000 unless given. */
   readonly quarantine?: number;
+  /** Addresses of proxies, which send a PROXY header at once; without one they are refused. */
+  readonly proxies?: readonly string[];
+  /** How long that header may take; 5,000 unless given. */
+  readonly header?: number;
   /** Told of every connection that matched no reservation. Must not throw. */
   readonly onRefused?: (refusal: Refusal) => void;
 }
@@ -41,6 +46,13 @@ export interface Reservation {
    * @throws DataConnectionError `timeout`, `expired`, `replaced` or `aborted`; the reservation is then released
    */
   accept(options: { timeout: number; signal?: AbortSignal | undefined }): Promise<Socket>;
+  /**
+   * Takes the further connections of a reservation that takes several, those that have come and those that come
+   * until `settle`; they are like the first one. After accept() only.
+   */
+  others(take: (socket: Socket) => void): void;
+  /** The right connection is known: no more are taken, and those that nobody took are reset. */
+  settle(): void;
   /** Gives the reservation up; again and again without effect. A socket already taken is the taker's. */
   release(): void;
 }
@@ -60,6 +72,9 @@ export class ListenError extends Error {
   }
 }
 
+/** Connections to one reservation that are looked at: the client's own, and some of whoever shares its address. */
+const MOST_CANDIDATES = 4;
+
 class PassiveReservation implements Reservation {
   readonly port: number;
   readonly #slot: Slot;
@@ -67,22 +82,32 @@ class PassiveReservation implements Reservation {
   readonly #onOver: (reservation: PassiveReservation) => void;
   #timer: NodeJS.Timeout;
   #socket: Socket | undefined;
+  /** Beyond the first, not taken. */
+  #others: Socket[] = [];
+  #candidates = 0;
+  #takeOther: ((socket: Socket) => void) | undefined;
+  readonly #several: () => boolean;
   #accepting: { resolve: (socket: Socket) => void; reject: (error: Error) => void } | undefined;
   #accepted = false;
   #failure: DataConnectionFailure | undefined;
 
-  /** @param onOver called once, when the socket is taken or the reservation has failed */
+  /**
+   * @param several asked when the first connection comes: whether the port stays open for more, until `settle`
+   * @param onOver called once, when the socket is taken or the reservation has failed
+   */
   constructor(
     slot: Slot,
     allocation: PortAllocation,
     lifetime: number,
+    several: () => boolean,
     onOver: (reservation: PassiveReservation) => void,
   ) {
     this.port = slot.port;
     this.#slot = slot;
     this.#allocation = allocation;
+    this.#several = several;
     this.#onOver = onOver;
-    this.#timer = setTimeout(() => this.fail('expired'), lifetime);
+    this.#timer = setTimeout(() => (this.#socket ? this.settle() : this.fail('expired')), lifetime);
     slot.deliver = (socket) => this.#deliver(socket);
   }
 
@@ -96,9 +121,9 @@ class PassiveReservation implements Reservation {
     }
     const { promise, resolve, reject } = Promise.withResolvers<Socket>();
     this.#accepting = { resolve, reject };
+    clearTimeout(this.#timer);
     if (this.#socket !== undefined) this.#handOver(this.#socket, resolve);
     else {
-      clearTimeout(this.#timer);
       this.#timer = setTimeout(() => this.fail('timeout'), timeout);
     }
     const onAbort = () => this.fail('aborted');
@@ -108,6 +133,17 @@ class PassiveReservation implements Reservation {
     } finally {
       signal?.removeEventListener('abort', onAbort);
     }
+  }
+
+  others(take: (socket: Socket) => void): void {
+    this.#takeOther = take;
+    for (const socket of this.#others.splice(0)) take(socket);
+  }
+
+  settle(): void {
+    clearTimeout(this.#timer);
+    this.#allocation.free(this.#slot);
+    for (const socket of this.#others.splice(0)) socket.on('error', () => {}).resetAndDestroy();
   }
 
   release(): void {
@@ -121,17 +157,27 @@ class PassiveReservation implements Reservation {
     this.#failure = reason;
     clearTimeout(this.#timer);
     if (this.#socket === undefined) this.#allocation.quarantine(this.#slot);
-    else this.#socket.destroy();
+    else {
+      this.#socket.destroy();
+      this.settle();
+    }
     this.#accepting?.reject(new DataConnectionError(reason));
     this.#onOver(this);
   }
 
-  #deliver(socket: Socket): void {
-    clearTimeout(this.#timer);
+  /** @returns false where it is not wanted */
+  #deliver(socket: Socket): boolean {
+    if (++this.#candidates > MOST_CANDIDATES) return false;
+    if (this.#socket !== undefined) {
+      if (this.#takeOther) this.#takeOther(socket);
+      else this.#others.push(socket);
+      return true;
+    }
     this.#socket = socket;
     // Before the transfer asks for it: a port is busy from the reply to the connection, no longer.
-    this.#allocation.free(this.#slot);
+    if (!this.#several()) this.settle();
     if (this.#accepting !== undefined) this.#handOver(socket, this.#accepting.resolve);
+    return true;
   }
 
   #handOver(socket: Socket, resolve: (socket: Socket) => void): void {
@@ -165,6 +211,8 @@ export class PassivePorts {
   readonly #servers: readonly Server[];
   readonly #allocation: PortAllocation;
   readonly #lifetime: number;
+  readonly #proxies: ReadonlySet<string>;
+  readonly #header: number;
   readonly #onRefused: ((refusal: Refusal) => void) | undefined;
   /** Pending, or connected and not yet taken. */
   readonly #live = new Set<PassiveReservation>();
@@ -172,11 +220,13 @@ export class PassivePorts {
   #closed = false;
 
   private constructor(options: PassivePortsOptions, servers: readonly Server[], ports: readonly number[]) {
-    const { wait = 10_000, quarantine = 10_000, lifetime = 30_000 } = options;
+    const { wait = 10_000, quarantine = 10_000, lifetime = 30_000, header = 5000 } = options;
     this.ports = ports;
     this.#servers = servers;
     this.#allocation = new PortAllocation(ports, { wait, quarantine });
     this.#lifetime = lifetime;
+    this.#proxies = new Set(options.proxies?.map(unmapAddress));
+    this.#header = header;
     this.#onRefused = options.onRefused;
   }
 
@@ -227,18 +277,22 @@ export class PassivePorts {
    * Reserves a port for one connection from the address, at once or in turn.
    * @param request.address the control connection's peer; un-mapped here
    * @param request.user whose turn it is, among the users behind that address
+   * @param request.several asked when the first connection has come: whether more are taken beside it; whoever
+   * accepts it calls `settle` then
    * @throws NoPassivePortError after the wait, and when the ports are closed
    * @throws DataConnectionError `aborted`, when the signal fires while waiting
    */
   async reserve(request: {
     address: string;
     user: string;
+    several?: (() => boolean) | undefined;
     signal?: AbortSignal | undefined;
   }): Promise<Reservation> {
     const slot = await this.#allocation.take(unmapAddress(request.address), request.user, request.signal);
     if (this.#closed) throw new NoPassivePortError('the passive ports are closed');
     const over = (reservation: PassiveReservation) => this.#live.delete(reservation);
-    const reservation = new PassiveReservation(slot, this.#allocation, this.#lifetime, over);
+    const several = request.several ?? (() => false);
+    const reservation = new PassiveReservation(slot, this.#allocation, this.#lifetime, several, over);
     this.#live.add(reservation);
     return reservation;
   }
@@ -255,16 +309,34 @@ export class PassivePorts {
   #arrived(socket: Socket, port: number): void {
     // A peer that has reset its connection already has no address (ENOTCONN): it cannot be matched.
     const address = socket.remoteAddress === undefined ? 'unknown' : unmapAddress(socket.remoteAddress);
+    if (this.#proxies.has(address)) void this.#arrivedByProxy(socket, address, port);
+    else this.#match(socket, address, port);
+  }
+
+  async #arrivedByProxy(socket: Socket, proxy: string, port: number): Promise<void> {
+    const proxied = await takeProxyHeader(socket, { within: this.#header });
+    if (proxied.kind === 'client') this.#match(proxied.socket, proxied.address, port);
+    else if (proxied.kind === 'bad' || proxied.kind === 'timeout')
+      this.#refuse(socket, { address: proxy, port, reason: 'no-proxy-header' });
+    // A health check, or nobody any more.
+    else socket.destroy();
+  }
+
+  #match(socket: Socket, address: string, port: number): void {
     const slot = this.#allocation.find(address, port);
     if (slot?.deliver !== undefined) {
       // First probe after 60 s, then each 15 s, 8 times: load balancers forget silent connections.
       socket.setKeepAlive(true, 60_000, 15_000, 8);
-      slot.deliver(socket);
+      if (!slot.deliver(socket)) this.#refuse(socket, { address, port, reason: 'too-many' });
       return;
     }
+    this.#refuse(socket, { address, port, reason: slot === undefined ? 'no-reservation' : 'quarantined' });
+  }
+
+  #refuse(socket: Socket, refusal: Refusal): void {
     socket.on('error', () => {});
     socket.resetAndDestroy();
     this.#refused += 1;
-    this.#onRefused?.({ address, port, reason: slot === undefined ? 'no-reservation' : 'quarantined' });
+    this.#onRefused?.(refusal);
   }
 }

@@ -14,8 +14,8 @@ export interface Slot {
   readonly address: string;
   readonly user: string;
   readonly port: number;
-  /** Takes the connection; undefined in quarantine. */
-  deliver: ((socket: Socket) => void) | undefined;
+  /** Takes a connection, or tells that it is not wanted; undefined in quarantine. */
+  deliver: ((socket: Socket) => boolean) | undefined;
   /** Ends the quarantine; undefined while pending. */
   quarantine: NodeJS.Timeout | undefined;
 }

@@ -5,6 +5,8 @@ export interface Reply {
   readonly lines: readonly string[];
   /** 421: the control connection is closed behind it. */
   readonly close?: boolean;
+  /** What happens to the control connection when this reply is on its way (AUTH, CCC). */
+  readonly next?: () => Promise<void>;
 }
 
 /** A reply of one line. */

@@ -1,10 +1,22 @@
 import { createServer, type Server, type Socket } from 'node:net';
+import type { Identity } from '../identity/identity.ts';
+import type { LiveSession } from '../ops/admin.ts';
 import { unmapAddress } from './address.ts';
+import { Admission, type Refusal } from './admission.ts';
+import { greeting, type Peers, type ServerContext, type SessionContext } from './context.ts';
+import { liveSession } from './live.ts';
+import { takeProxyHeader } from './proxied.ts';
 import { formatReply, reply } from './reply.ts';
-import { Session, type SessionContext } from './session.ts';
+import { Session } from './session.ts';
 
 /** TCP keep-alive of control connections: a dead client is found while a long transfer keeps it silent. */
 const KEEP_ALIVE = { first: 60_000, interval: 15_000, count: 8 } as const;
+
+/**
+ * Milliseconds after which a proxy that has sent no header gets the greeting: some send it only with the client's
+ * first bytes, and FTP's clients wait for the server's.
+ */
+const HEADER_WAIT = 200;
 
 /** The control port could not be bound. */
 export class ControlPortError extends Error {
@@ -15,32 +27,47 @@ export class ControlPortError extends Error {
 export class FtpServer {
   readonly #context: SessionContext;
   readonly #server: Server;
+  /** Of implicit TLS; undefined: none. */
+  readonly #tlsServer: Server | undefined;
   readonly #sessions = new Map<Session, Promise<void>>();
-  readonly #perAddress = new Map<string, number>();
+  readonly #proxies: ReadonlySet<string>;
+  /** Proxied connections whose header has not come. */
+  readonly #arriving = new Set<Socket>();
   #draining = false;
 
-  private constructor(context: SessionContext) {
-    this.#context = context;
-    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket));
+  private constructor(context: ServerContext) {
+    const { config } = context;
+    this.#context = { ...context, admission: new Admission(config) };
+    this.#proxies = new Set(config.proxies.map(unmapAddress));
+    const { policy, port } = config.tls;
+    const options = { allowHalfOpen: true, noDelay: true };
+    this.#server = createServer(options, (socket) => this.#accept(socket, false));
+    if (policy !== 'off' && port !== undefined)
+      this.#tlsServer = createServer(options, (socket) => this.#accept(socket, true));
   }
 
   /** @throws ControlPortError */
-  static listen(context: SessionContext): Promise<FtpServer> {
-    const { host, port } = context.config;
+  static async listen(context: ServerContext): Promise<FtpServer> {
+    const { host, port, tls } = context.config;
     const server = new FtpServer(context);
-    return new Promise((resolve, reject) => {
-      server.#server.once('error', (cause: NodeJS.ErrnoException) => {
-        const why = { EADDRINUSE: 'it is in use', EACCES: 'this user may not bind it' }[cause.code ?? ''];
-        reject(new ControlPortError(`control port ${port} on ${host}: ${why ?? cause.message}`, { cause }));
-      });
-      server.#server.listen({ host, port, backlog: 1024 }, () => resolve(server));
-    });
+    try {
+      await bind(server.#server, host, port, 'control port');
+      if (server.#tlsServer) await bind(server.#tlsServer, host, tls.port ?? 0, 'implicit TLS port');
+      return server;
+    } catch (error) {
+      server.#close();
+      throw error;
+    }
   }
 
   /** The control port in use. */
   get port(): number {
-    const address = this.#server.address();
-    return typeof address === 'object' && address ? address.port : 0;
+    return portOf(this.#server);
+  }
+
+  /** The port of implicit TLS in use; undefined: none. */
+  get tlsPort(): number | undefined {
+    return this.#tlsServer && portOf(this.#tlsServer);
   }
 
   /** Sessions now. */
@@ -59,7 +86,8 @@ export class FtpServer {
    */
   async drain(within: number): Promise<void> {
     this.#draining = true;
-    this.#server.close();
+    this.#close();
+    for (const socket of this.#arriving) socket.destroy();
     for (const session of this.#sessions.keys()) session.drain();
     const deadline = setTimeout(() => this.stop(), within);
     await Promise.all(this.#sessions.values());
@@ -69,46 +97,130 @@ export class FtpServer {
   /** Cuts every transfer and ends every session. */
   stop(): void {
     this.#draining = true;
-    this.#server.close();
+    this.#close();
     for (const session of this.#sessions.keys()) session.stop();
   }
 
-  #accept(socket: Socket): void {
+  /** Ends one session, by its id, for an operator. @returns whether there was one */
+  end(id: number): boolean {
+    return this.endSessions((session) => session.id === id, 'Ended by the operator.') > 0;
+  }
+
+  /** How the sessions stand, the oldest first. */
+  list(): LiveSession[] {
+    return [...this.#sessions.keys()].map(liveSession);
+  }
+
+  /**
+   * Cuts the transfers of some sessions and ends them.
+   * @param why what their clients are told
+   * @returns how many there were
+   */
+  endSessions(which: (session: Session) => boolean, why: string): number {
+    const ended = [...this.#sessions.keys()].filter(which);
+    for (const session of ended) session.stop(why);
+    return ended.length;
+  }
+
+  /**
+   * Ends sessions of users who are no longer who they were: when idle at once, else after the running transfer.
+   * @returns how many there were
+   */
+  endLogins(over: (identity: Identity) => boolean): number {
+    const ended = [...this.#sessions.keys()].filter(({ state }) => state.login && over(state.login.identity));
+    for (const session of ended) session.drain('Your account has changed, log in again.');
+    return ended.length;
+  }
+
+  #close(): void {
+    this.#server.close();
+    this.#tlsServer?.close();
+  }
+
+  #accept(socket: Socket, implicitTls: boolean): void {
     socket.setKeepAlive(true, KEEP_ALIVE.first, KEEP_ALIVE.interval, KEEP_ALIVE.count);
     const address = unmapAddress(socket.remoteAddress ?? '');
-    const refused = this.#refusal(address);
-    if (refused !== undefined) {
-      this.#refuse(socket, address, refused);
+    const bound = unmapAddress(socket.localAddress ?? '');
+    if (this.#proxies.has(address)) void this.#acceptProxied(socket, address, implicitTls);
+    else
+      this.#admit(socket, { address, localAddress: bound, boundAddress: bound, implicitTls, greeted: false });
+  }
+
+  /** The session's address is the one that the header tells: it is asked for before the first command is read. */
+  async #acceptProxied(socket: Socket, proxy: string, implicitTls: boolean): Promise<void> {
+    const { config, strangers } = this.#context;
+    const full = this.#arriving.size + this.#sessions.size >= config.limits.sessions;
+    if (this.#draining || full) {
+      this.#refuse(socket, proxy, this.#draining ? DRAINING : FULL, implicitTls);
       return;
     }
-    const session = new Session(socket, this.#context);
-    this.#perAddress.set(address, (this.#perAddress.get(address) ?? 0) + 1);
-    const over = session.run().then(() => this.#left(session, address));
+    this.#arriving.add(socket);
+    let greeted = false;
+    const greet = () => {
+      greeted = true;
+      socket.write(greeting(config));
+    };
+    // Where TLS is implicit it is the client that speaks first.
+    const slow = implicitTls ? undefined : { after: HEADER_WAIT, call: greet };
+    const times = { within: config.times.login, slow };
+    const proxied = await takeProxyHeader(socket, times);
+    this.#arriving.delete(socket);
+    if (proxied.kind === 'client') {
+      this.#admit(proxied.socket, { ...proxied, implicitTls, greeted });
+      return;
+    }
+    // A health check, or nobody any more: not worth a word.
+    if (proxied.kind === 'bad' || proxied.kind === 'timeout')
+      strangers.write('refused', `proxy-header-${proxied.kind}`, { address: proxy });
+    socket.destroy();
+  }
+
+  #admit(socket: Socket, peers: Peers): void {
+    const { address } = peers;
+    const { admission } = this.#context;
+    const entered = this.#draining ? DRAINING : address === '' ? GONE : admission.enter(address);
+    if (typeof entered !== 'function') {
+      this.#refuse(socket, address, entered, peers.implicitTls);
+      return;
+    }
+    const session = new Session(socket, this.#context, peers);
+    const over = session.run().then(() => {
+      this.#sessions.delete(session);
+      entered();
+    });
     this.#sessions.set(session, over);
   }
 
-  #refusal(address: string): string | undefined {
-    const { sessions, sessionsPerAddress } = this.#context.config.limits;
-    if (address === '') return 'Gone already.';
-    if (this.#draining) return 'Server is shutting down.';
-    if (this.#sessions.size >= sessions) return 'Too many connections, try again later.';
-    const here = this.#perAddress.get(address) ?? 0;
-    return here >= sessionsPerAddress ? 'Too many connections from your address.' : undefined;
-  }
-
-  /** 421 instead of the greeting, and the end. */
-  #refuse(socket: Socket, address: string, text: string): void {
-    this.#context.log.info({ event: 'refused', address, reason: text });
+  /** 421 instead of the greeting, and the end; only the end where nothing may be said in clear. */
+  #refuse(socket: Socket, address: string, { text, reason }: Refusal, implicitTls = false): void {
+    this.#context.strangers.write('refused', reason, { address });
     socket.on('error', () => {});
+    if (implicitTls) {
+      socket.destroy();
+      return;
+    }
     socket.setTimeout(1000, () => socket.destroy());
     socket.end(formatReply(reply(421, text)), () => socket.destroySoon());
     socket.resume();
   }
-
-  #left(session: Session, address: string): void {
-    this.#sessions.delete(session);
-    const others = (this.#perAddress.get(address) ?? 1) - 1;
-    if (others > 0) this.#perAddress.set(address, others);
-    else this.#perAddress.delete(address);
-  }
 }
+
+function portOf(server: Server): number {
+  const address = server.address();
+  return typeof address === 'object' && address ? address.port : 0;
+}
+
+/** @throws ControlPortError */
+function bind(server: Server, host: string, port: number, name: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause: NodeJS.ErrnoException) => {
+      const why = { EADDRINUSE: 'it is in use', EACCES: 'this user may not bind it' }[cause.code ?? ''];
+      reject(new ControlPortError(`${name} ${port} on ${host}: ${why ?? cause.message}`, { cause }));
+    });
+    server.listen({ host, port, backlog: 1024 }, () => resolve());
+  });
+}
+
+const GONE: Refusal = { text: 'Gone already.', reason: 'gone' };
+const DRAINING: Refusal = { text: 'Server is shutting down.', reason: 'draining' };
+const FULL: Refusal = { text: 'Too many connections, try again later.', reason: 'sessions' };

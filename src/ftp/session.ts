@@ -2,93 +2,100 @@ import type { Socket } from 'node:net';
 import type { Config } from '../config.ts';
 import { StorageError } from '../fs/errors.ts';
 import { canonicalPath } from '../fs/names.ts';
-import type { Storage } from '../fs/storage.ts';
-import type { Authenticate, Identity } from '../identity/identity.ts';
+import { holdsAnywhere } from '../fs/permissions.ts';
 import type { Log } from '../ops/log.ts';
-import { unmapAddress } from './address.ts';
 import type { Command, Row } from './command.ts';
-import { CommandQueue, type Next } from './command-queue.ts';
+import { CommandQueue } from './command-queue.ts';
 import { COMMANDS } from './commands/table.ts';
+import type { Peers, SessionContext } from './context.ts';
 import { ControlChannel } from './control.ts';
 import type { TransferOptions } from './data.ts';
 import { type TextEncoding, textEncoding, UTF8 } from './encoding.ts';
 import { connectEndpoint, dropEndpoint } from './endpoint.ts';
 import { failureReply } from './failure-reply.ts';
+import { isForeign } from './foreign.ts';
 import { waitForGrace } from './grace.ts';
-import type { PassivePorts } from './passive-ports.ts';
 import { resolvePath } from './path.ts';
+import { recordCommand, recordTransfer } from './records.ts';
 import { formatReply, type Reply, ReplyError, reply, textLines } from './reply.ts';
+import { NoCertificateError, Security } from './security.ts';
 import { initialState, type Login, type SessionState } from './state.ts';
+import { stricterPolicy } from './tls/policy.ts';
 import { IncompleteUploadError, Transfer } from './transfer.ts';
 import { verdict } from './verdict.ts';
-
-/** What all sessions of a server share. */
-export interface SessionContext {
-  readonly config: Config;
-  /** The storage that an identity sees: with its own rights where it has a role. */
-  readonly storageOf: (identity: Identity) => Storage;
-  readonly authenticate: Authenticate;
-  readonly passivePorts: PassivePorts;
-  readonly log: Log;
-  /** Whether S3 answered lately; logins get 421 while it does not. */
-  readonly storageAvailable: () => boolean;
-}
 
 const NO_LOGIN = 'Please log in with USER and PASS.';
 
 /** Commands a stranger may send. */
 const MOST_BEFORE_LOGIN = 50;
 
-/** First words of other protocols that a browser can be made to send here (ALPACA). */
-const FOREIGN =
-  /^(GET|POST|HEAD|PUT|OPTIONS|DELETE|CONNECT|PATCH|TRACE) \S+ HTTP\/|^(Host:|EHLO |HELO |MAIL FROM|SSH-)/i;
-
 /**
  * One client's control connection and all that hangs on it. Commands run one after the other; a transfer runs
  * beside the loop, which goes on reading so that ABOR, STAT, NOOP and QUIT act at once.
  */
 export class Session {
+  static #last = 0;
+  /** Of this process, and never used again. */
+  readonly id = ++Session.#last;
   readonly config: Config;
   readonly context: SessionContext;
   readonly log: Log;
   /** The client's address, un-mapped. */
   readonly address: string;
-  /** The server's own address on this connection, un-mapped. */
+  /** The address that the client called, un-mapped. */
   readonly localAddress: string;
+  /** The address that this process has on this connection; undefined: the client called a proxy's. */
+  readonly boundAddress: string | undefined;
+  readonly security: Security;
   readonly started = Date.now();
   state: SessionState = initialState();
   transfer: Transfer | undefined;
   readonly #control: ControlChannel;
   readonly #commands: CommandQueue;
   #timer: NodeJS.Timeout;
+  readonly #age: NodeJS.Timeout;
   #strangerCommands = 0;
   #traced = false;
   #closing = false;
+  readonly #peers: Peers;
+  #lastLine = Date.now();
   /** Settles when the command that runs now has been answered. */
   #busy: Promise<void> | undefined;
 
-  constructor(socket: Socket, context: SessionContext) {
+  constructor(socket: Socket, context: SessionContext, peers: Peers) {
     this.config = context.config;
     this.context = context;
-    this.address = unmapAddress(socket.remoteAddress ?? '');
-    this.localAddress = unmapAddress(socket.localAddress ?? '');
+    this.address = peers.address;
+    this.localAddress = peers.localAddress;
+    this.boundAddress = peers.boundAddress;
+    this.#peers = peers;
     this.log = context.log.child({ address: this.address });
     this.#control = new ControlChannel(socket);
-    this.#commands = new CommandQueue(this.#control, () => this.state.login && this.#timer.refresh());
+    this.security = new Security(this.#control, context, this.log);
+    this.#commands = new CommandQueue(this.#control, () => {
+      this.#lastLine = Date.now();
+      if (this.state.login) this.#timer.refresh();
+    });
     this.#timer = setTimeout(() => this.#expire(), this.config.times.login);
+    this.#age = setTimeout(() => this.drain('Session is too old, log in again.'), this.config.times.session);
     this.trace();
   }
 
   /** Serves the client until it has gone; never rejects. */
   async run(): Promise<void> {
-    this.send({ code: 220, lines: textLines(this.config.banner) });
     try {
+      if (this.#peers.implicitTls) await this.secure();
+      if (!this.#peers.greeted && !this.#closing)
+        this.send({ code: 220, lines: textLines(this.config.banner) });
       for (let first = true; !this.#closing; first = false) {
         const next = await this.#commands.next(() => this.transfer);
         if (this.#closing) break;
         if (next === 'flood') await this.#flooded();
         else if (next === 'too-long') this.send(reply(500, 'Line too long.'));
-        else if (typeof next !== 'object' || (first && isForeign(next))) break;
+        else if (next === 'foreign' || (first && isForeign(next))) {
+          this.context.strangers.write('refused', 'foreign-protocol', { address: this.address });
+          break;
+        } else if (typeof next !== 'object') break;
         else await this.#handle(next);
       }
     } catch (error) {
@@ -104,7 +111,37 @@ export class Session {
 
   /** Of arguments, replies and listings, as they stand. */
   get encoding(): TextEncoding {
-    return this.state.utf8 ? UTF8 : textEncoding(this.config.encoding);
+    return this.state.utf8 ? UTF8 : textEncoding(this.ownEncoding);
+  }
+
+  /** The user's encoding for clients that do not ask for UTF-8. */
+  get ownEncoding(): Config['encoding'] {
+    return this.state.login?.identity.encoding ?? this.config.encoding;
+  }
+
+  /** The TLS that this session must use at the least. */
+  get tlsPolicy(): Config['tls']['policy'] {
+    return stricterPolicy(this.config.tls.policy, this.state.login?.identity.tls);
+  }
+
+  /** Whether nothing is known to have come behind the command that runs. */
+  get quiet(): boolean {
+    return this.#commands.quiet;
+  }
+
+  /** Puts TLS on the control connection, or ends the session. */
+  async secure(): Promise<void> {
+    try {
+      if (!this.security.begun && !this.security.prepare()) throw new Error('there is no certificate');
+      await this.security.secureControl();
+    } catch (error) {
+      const told = error instanceof NoCertificateError;
+      const details = { address: this.address, cause: told ? undefined : String(error) };
+      this.context.strangers.write('refused', told ? 'client-certificate' : 'tls-handshake', details);
+      if (told) this.send(reply(421, 'A client certificate is required.'));
+      else this.#control.destroy();
+      this.#closing = true;
+    }
   }
 
   /** Who is logged in. @throws ReplyError 530 */
@@ -123,19 +160,36 @@ export class Session {
 
   /**
    * Sends 150 and makes the data connection that was agreed on; the endpoint is used up by that.
-   * @throws ReplyError 425 where none was agreed on, DataConnectionError
+   * @param direction what the server does
+   * @throws ReplyError 425 where none was agreed on, DataConnectionError, DataTlsError
    */
-  async openData(transfer: Transfer, mark: string): Promise<Socket> {
+  async openData(
+    transfer: Transfer,
+    mark: string,
+    direction: 'sends' | 'receives' = 'sends',
+  ): Promise<Socket> {
     const { endpoint } = this.state;
     if (!endpoint) throw new ReplyError(425, 'Use PASV, EPSV, PORT or EPRT first.');
     this.state.endpoint = undefined;
     transfer.begun = true;
     this.send(reply(150, mark));
-    return connectEndpoint(endpoint, this.config.times.connect, transfer.signal);
+    if (this.state.protection === 'P') {
+      transfer.secured = await this.security.openData(
+        endpoint,
+        transfer,
+        direction === 'receives',
+        this.login,
+      );
+      return transfer.secured;
+    }
+    const socket = await connectEndpoint(endpoint, this.config.times.connect, transfer.signal);
+    if (endpoint.mode === 'passive') endpoint.reservation.settle();
+    return socket;
   }
 
   transferOptions({ signal, count }: Transfer): TransferOptions {
-    return { stall: this.config.times.data, signal, onBytes: count };
+    const { upload, download } = this.login.seat;
+    return { stall: this.config.times.data, signal, onBytes: count, upload, download };
   }
 
   /**
@@ -145,7 +199,7 @@ export class Session {
   async judge(transfer: Transfer): Promise<void> {
     await waitForGrace(this.config.times.grace, () => this.#commands.state !== 'open');
     const found = verdict({
-      dataEnded: true,
+      ...this.security.evidence(transfer.secured?.ending),
       control: this.#commands.state,
       aborted: transfer.abortedBy === 'abor' || transfer.abortedBy === 'shutdown',
       bytes: transfer.bytes,
@@ -163,6 +217,7 @@ export class Session {
   reset(): void {
     const { endpoint, login, failedLogins } = this.state;
     dropEndpoint(endpoint);
+    login?.seat.leave();
     this.state = { ...initialState(), failedLogins };
     this.trace();
     // A stranger's time to log in is not renewed.
@@ -183,18 +238,26 @@ export class Session {
     this.#traced = trace !== undefined && value === trace.value;
   }
 
-  /** Ends the session: at once if it is idle, else when its transfer has finished. */
-  drain(): void {
-    if (this.#closing) return;
-    const work = this.transfer?.finished ?? this.#busy;
-    if (work) void work.then(() => this.drain());
-    else this.#goodbye('Server is shutting down.');
+  /** When the client last sent a command, in milliseconds of Unix time. */
+  get lastLine(): number {
+    return this.#lastLine;
   }
 
-  /** Cuts the transfer and ends the session. */
-  stop(): void {
+  /**
+   * Ends the session: at once if it is idle, else when its transfer has finished.
+   * @param why what the client is told
+   */
+  drain(why = 'Server is shutting down.'): void {
+    if (this.#closing) return;
+    const work = this.transfer?.finished ?? this.#busy;
+    if (work) void work.then(() => this.drain(why));
+    else this.#goodbye(why);
+  }
+
+  /** Cuts the transfer and ends the session. @param why what the client is told */
+  stop(why?: string): void {
     this.transfer?.abort('shutdown');
-    this.drain();
+    this.drain(why);
   }
 
   /** A line without end: no command can come any more, and the transfer cannot be told to stop. */
@@ -226,18 +289,23 @@ export class Session {
       failure = error;
       answer = this.#failure(error, verb, row, false);
     }
-    if (row.changes || failure instanceof StorageError) this.#recordCommand(verb, argument, answer, failure);
+    if (row.changes || failure instanceof StorageError) recordCommand(this, verb, argument, answer, failure);
     this.send(answer);
     this.#busy = undefined;
     resolve();
+    await answer.next?.();
   }
 
   /** The rules of the table; undefined where they are kept. */
   #check(argument: string | undefined, row: Row | undefined): Reply | undefined {
-    if (!this.state.login && ++this.#strangerCommands > MOST_BEFORE_LOGIN)
+    if (!this.state.login && ++this.#strangerCommands > MOST_BEFORE_LOGIN) {
+      this.context.strangers.write('refused', 'commands-before-login', { address: this.address });
       return reply(421, 'Too many commands without login.');
+    }
     if (!row) return reply(500, 'Unknown command.');
     if (!this.state.login && !row.beforeLogin) return reply(530, NO_LOGIN);
+    if (row.transfer && this.state.protection === 'C' && this.tlsPolicy === 'data')
+      return reply(521, 'Data connections must be protected: send PBSZ 0 and PROT P.');
     const isPath = row.argument === 'path' || row.argument === 'optional-path';
     if (argument === undefined) {
       const encoding = this.encoding.name.toUpperCase();
@@ -249,11 +317,9 @@ export class Session {
     if (row.argument === 'none' && given !== '') return reply(501, 'No argument is allowed.');
     if ((row.argument === 'required' || row.argument === 'path') && given === '')
       return reply(501, `Syntax: ${row.help}`);
-    const { mounts = [], grants = [] } = this.state.login?.identity ?? {};
-    const held = row.needs?.some((permission) =>
-      [...mounts, ...grants].some(({ permissions }) => permissions.has(permission)),
-    );
-    return held === false ? reply(550, 'Permission denied.') : undefined;
+    const identity = this.state.login?.identity;
+    const held = !row.needs || !identity || holdsAnywhere(identity, row.needs);
+    return held ? undefined : reply(550, 'Permission denied.');
   }
 
   #start(verb: string, row: Row & { transfer: object }, argument: string, restart: number): void {
@@ -273,7 +339,7 @@ export class Session {
       failure = error;
       answer = this.#failure(error, transfer.verb, row, transfer.begun);
     }
-    this.#record(transfer, answer, failure);
+    recordTransfer(this, transfer, answer, failure);
     this.transfer = undefined;
     this.#timer.refresh();
     this.send(answer);
@@ -285,24 +351,11 @@ export class Session {
     return answer;
   }
 
-  #record(transfer: Transfer, { code }: Reply, failure: unknown): void {
-    const { verb, path, bytes, started, abortedBy } = transfer;
-    const seconds = Number(((performance.now() - started) / 1000).toFixed(3));
-    const reason = abortedBy ?? (failure instanceof Error ? failure.message : undefined);
-    const user = this.state.login?.identity.user;
-    this.log.info({ event: 'transfer', user, verb, path, bytes, seconds, code, reason });
-  }
-
-  #recordCommand(verb: string, argument: string, { code }: Reply, failure: unknown): void {
-    const user = this.state.login?.identity.user;
-    const reason = failure instanceof Error ? failure.message : undefined;
-    this.log.info({ event: 'command', user, verb, argument, cwd: this.state.cwd, code, reason });
-  }
-
   #traceCommand(verb: string, argument: string | undefined, row: Row | undefined): void {
     if (!this.#traced) return;
     // A stranger may type a password anywhere.
-    const masked = row?.secret || !row || (!this.state.login && verb !== 'USER');
+    const traced = verb === 'USER' && argument === this.config.trace?.value;
+    const masked = row?.secret || !row || !(this.state.login || traced);
     const shown = argument === '' ? verb : `${verb} ${masked ? '***' : (argument ?? '(not decodable)')}`;
     this.log.info({ event: 'trace', command: row ? shown : '(unknown command)' });
   }
@@ -331,13 +384,13 @@ export class Session {
       await this.transfer.finished;
     }
     clearTimeout(this.#timer);
+    clearTimeout(this.#age);
     dropEndpoint(this.state.endpoint);
     this.#control.close();
-    const user = this.state.login?.identity.user;
-    this.log.info({ event: 'session', user, seconds: Math.round((Date.now() - this.started) / 1000) });
+    const { login } = this.state;
+    login?.seat.leave();
+    const seconds = Math.round((Date.now() - this.started) / 1000);
+    if (login) this.log.info({ event: 'session', user: login.identity.user, seconds });
+    else this.context.strangers.write('session', 'no-login', { address: this.address, seconds });
   }
-}
-
-function isForeign(next: Next): boolean {
-  return typeof next === 'object' && FOREIGN.test(`${next.verb} ${next.argument.toString('latin1')}`);
 }

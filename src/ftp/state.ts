@@ -1,6 +1,8 @@
 import type { DigestAlgorithm } from '../fs/digest.ts';
-import type { Filesystem, RenameSource } from '../fs/filesystem.ts';
+import type { Filesystem } from '../fs/filesystem.ts';
+import type { RenameSource } from '../fs/move.ts';
 import type { Identity } from '../identity/identity.ts';
+import type { Seat } from './admission.ts';
 import type { Endpoint } from './endpoint.ts';
 import { DEFAULT_FACTS, type MlstFact } from './listing.ts';
 
@@ -8,6 +10,8 @@ import { DEFAULT_FACTS, type MlstFact } from './listing.ts';
 export interface Login {
   readonly identity: Identity;
   readonly filesystem: Filesystem;
+  /** What of the user's limits this session uses. */
+  readonly seat: Seat;
 }
 
 /** What the commands of a session set and read; REIN sets it back whole (RFC 959 4.1.1). */
@@ -18,6 +22,8 @@ export interface SessionState {
   failedLogins: number;
   cwd: string;
   type: 'A' | 'I';
+  /** Of data connections: clear or private (RFC 4217 section 9). */
+  protection: 'C' | 'P';
   endpoint: Endpoint | undefined;
   /** After `EPSV ALL` only EPSV is taken (RFC 2428 section 4). */
   epsvOnly: boolean;
@@ -43,6 +49,7 @@ export function initialState(): SessionState {
     failedLogins: 0,
     cwd: '/',
     type: 'A',
+    protection: 'C',
     endpoint: undefined,
     epsvOnly: false,
     restart: 0,

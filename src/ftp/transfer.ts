@@ -1,4 +1,5 @@
 import { DataBrokenError } from './data.ts';
+import type { DataTls } from './tls/data-tls.ts';
 import type { Verdict } from './verdict.ts';
 
 /** An upload whose bytes came, but which is not complete; nothing of it is published. */
@@ -26,6 +27,8 @@ export class Transfer {
   path = '';
   /** Bytes that went over the data connection. */
   bytes = 0;
+  /** Its data connection, where that is in TLS. */
+  secured: DataTls | undefined;
   /** The 150 mark was sent. */
   begun = false;
   /** The client gave up this transfer, or lost the right to it. */

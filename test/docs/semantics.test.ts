@@ -12,9 +12,9 @@ const ROOT = join(import.meta.dirname, '../..');
 
 const PAGE = readFileSync(join(ROOT, 'docs/SEMANTICS.md'), 'utf8');
 
-/** The cells of the rows of every table whose head begins with this cell. */
-function table(head: string): string[][] {
-  const tables = PAGE.split(/\n\n+/).filter((block) => block.startsWith(`| ${head} |`));
+/** The cells of the rows of every table of a page whose head begins with this cell. */
+function table(head: string, page = PAGE): string[][] {
+  const tables = page.split(/\n\n+/).filter((block) => block.startsWith(`| ${head} |`));
   return tables.flatMap((block) =>
     block
       .trimEnd()
@@ -29,9 +29,23 @@ function table(head: string): string[][] {
   );
 }
 
-const GUARANTEES = table('What holds').map(([holds = '', proof = '']) => {
+/** A test as a cell cites it: file and title, or nothing. */
+function cited(proof: string): { file: string; title: string } {
   const [, file = '', title = ''] = /^`(test\/\S+\.test\.ts)`: "(.+)"$/.exec(proof) ?? [];
-  return { holds, file, title: title.replaceAll('\\"', '"') };
+  return { file, title: title.replaceAll('\\"', '"') };
+}
+
+const GUARANTEES = table('What holds').map(([holds = '', proof = '']) => ({ holds, ...cited(proof) }));
+
+const THREATS = table('Threat', readFileSync(join(ROOT, 'docs/THREATS.md'), 'utf8')).map(
+  ([threat = '', defence = '', proof = '']) => ({ holds: threat, defence, proof, ...cited(proof) }),
+);
+
+const LIMITS_PAGE = readFileSync(join(ROOT, 'docs/LIMITS.md'), 'utf8');
+
+const LIMITS = [...table('Setting', LIMITS_PAGE), ...table('Fixed', LIMITS_PAGE)].map((cells) => {
+  const proof = cells.at(-1) ?? '';
+  return { holds: cells[0] ?? '', proof, ...cited(proof) };
 });
 
 test('every guarantee names one test in the fixed form', () => {
@@ -41,34 +55,55 @@ test('every guarantee names one test in the fixed form', () => {
   expect(PAGE.match(/`test\/\S+\.test\.ts`:/g)).toHaveLength(GUARANTEES.length);
 });
 
-test.each(GUARANTEES)('$holds: $file has "$title"', ({ file, title }) => {
-  expect(existsSync(join(ROOT, file))).toBe(true);
-  const source = readFileSync(join(ROOT, file), 'utf8');
-  // The first argument of a call, whole and as it is written, hence not a part of another title.
-  const written = ["'", '"', '`'].map((quote) => `${quote}${title}${quote},`);
-  const calls = written.flatMap((text) => {
-    const at = source.indexOf(text);
-    return at >= 0 && source.slice(0, at).trimEnd().endsWith('(') ? [text] : [];
-  });
-  expect(calls).toHaveLength(1);
+test('every threat has a defence, and a test in the fixed form or why there is none', () => {
+  expect(THREATS.length).toBeGreaterThan(50);
+  const wrong = THREATS.filter(
+    ({ defence, proof, file }) => defence === '' || !(file || /^(\(test to come\)$|none: .)/.test(proof)),
+  );
+  expect(wrong).toEqual([]);
 });
+
+test('every limit has a test in the fixed form, or why there is none', () => {
+  expect(LIMITS.length).toBeGreaterThan(30);
+  const wrong = LIMITS.filter(({ proof, file }) => !(file || /^(\(test to come\)$|none: .)/.test(proof)));
+  expect(wrong).toEqual([]);
+});
+
+test.each([...GUARANTEES, ...[...THREATS, ...LIMITS].filter(({ file }) => file)])(
+  '$holds: $file has "$title"',
+  ({ file, title }) => {
+    expect(existsSync(join(ROOT, file))).toBe(true);
+    const source = readFileSync(join(ROOT, file), 'utf8');
+    // The first argument of a call, whole and as it is written, hence not a part of another title.
+    const written = ["'", '"', '`'].map((quote) => `${quote}${title}${quote},`);
+    const calls = written.flatMap((text) => {
+      const at = source.indexOf(text);
+      return at >= 0 && source.slice(0, at).trimEnd().endsWith('(') ? [text] : [];
+    });
+    expect(calls).toHaveLength(1);
+  },
+);
 
 test('the table of verdicts says what the code decides, for every combination', () => {
   const rows = table('ABOR came');
   const combinations = [true, false].flatMap((aborted) =>
-    [true, false].flatMap((dataEnded) =>
-      (['open', 'quit', 'lost', 'overrun'] as const).flatMap((control) =>
-        [undefined, 5, 6].map(
-          (announced): Evidence => ({ aborted, dataEnded, control, bytes: 5, announced }),
+    (['fin', 'close-notify', 'bare-fin', 'unknown', 'broken'] as const).flatMap((data) =>
+      [true, false].flatMap((notifies) =>
+        (['open', 'quit', 'lost', 'overrun'] as const).flatMap((control) =>
+          [undefined, 5, 6].map(
+            (announced): Evidence => ({ aborted, data, notifies, control, bytes: 5, announced }),
+          ),
         ),
       ),
     ),
   );
   for (const evidence of combinations) {
-    const { aborted, dataEnded, control, bytes, announced } = evidence;
+    const { aborted, data, notifies, control, bytes, announced } = evidence;
+    const bare =
+      data === 'bare-fin' && notifies ? 'FIN without the close_notify that is due' : 'ended by FIN';
     const cells = [
       aborted ? 'yes' : 'no',
-      dataEnded ? 'ended by FIN' : 'reset, stalled or cut',
+      data === 'broken' ? 'reset, stalled or cut' : bare,
       control,
       announced === undefined || announced === bytes ? 'agrees' : 'differs',
     ];
@@ -109,7 +144,7 @@ test('the table of failures says which replies the code makes of them, and leave
 });
 
 test('the limits have the defaults that the page tells', () => {
-  const settings = table('Setting').map(([name = '', byDefault = '']) =>
+  const settings = table('Setting', LIMITS_PAGE).map(([name = '', byDefault = '']) =>
     [name, byDefault].map((cell) => cell.slice(1, -1)),
   );
   expect(settings.length).toBeGreaterThan(10);

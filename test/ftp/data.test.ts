@@ -125,6 +125,15 @@ test('time that passes while nobody asks for bytes is not the stall of the clien
   expect(rest.toString('latin1', 0, 6)).toBe(' bytes');
 });
 
+test('a client that stalls later than nobody had asked for bytes breaks the body all the same', async () => {
+  const { client, body } = await receiving({ stall: 60 });
+  client.write('some');
+  const timedOut = once(body.socket, 'timeout');
+  await timedOut;
+  expect(await body.fill(Buffer.alloc(4), 0)).toBe(4);
+  await expect(body.fill(Buffer.alloc(10), 0)).rejects.toEqual(brokenBy('stalled'));
+});
+
 test('an abort breaks the body with its reason as the cause, and resets the client', async () => {
   const abort = new AbortController();
   const { client, body } = await receiving({ signal: abort.signal });

@@ -193,6 +193,7 @@ describe('facts', () => {
 });
 
 const NONE = {
+  enter: false,
   list: false,
   read: false,
   write: false,
@@ -204,6 +205,7 @@ const NONE = {
   removeDirectory: false,
 };
 const ALL = {
+  enter: true,
   list: true,
   read: true,
   write: true,
@@ -215,18 +217,21 @@ const ALL = {
   removeDirectory: true,
 };
 
+const ENTERED = { ...NONE, enter: true };
+
 test.each([
   ['everything', ALL, 'adfrw', 'cdeflmp'],
-  ['nothing', NONE, '', 'e'],
-  ['reading', { ...NONE, list: true, read: true }, 'r', 'el'],
-  ['new names only', { ...NONE, write: true }, '', 'ce'],
-  ['storing over files', { ...NONE, write: true, overwrite: true }, 'w', 'ce'],
-  ['overwriting alone', { ...NONE, overwrite: true }, '', 'e'],
-  ['appending', { ...NONE, append: true }, 'a', 'e'],
-  ['deleting files', { ...NONE, delete: true }, 'd', 'ep'],
-  ['removing directories', { ...NONE, removeDirectory: true }, '', 'de'],
-  ['renaming', { ...NONE, rename: true }, 'f', 'ef'],
-  ['making directories', { ...NONE, makeDirectory: true }, '', 'em'],
+  ['nothing', NONE, '', ''],
+  ['something below', ENTERED, '', 'e'],
+  ['reading', { ...ENTERED, list: true, read: true }, 'r', 'el'],
+  ['new names only', { ...ENTERED, write: true }, '', 'ce'],
+  ['storing over files', { ...ENTERED, write: true, overwrite: true }, 'w', 'ce'],
+  ['overwriting alone', { ...ENTERED, overwrite: true }, '', 'e'],
+  ['appending', { ...ENTERED, append: true }, 'a', 'e'],
+  ['deleting files', { ...ENTERED, delete: true }, 'd', 'ep'],
+  ['removing directories', { ...ENTERED, removeDirectory: true }, '', 'de'],
+  ['renaming', { ...ENTERED, rename: true }, 'f', 'ef'],
+  ['making directories', { ...ENTERED, makeDirectory: true }, '', 'em'],
 ])('permission for %s is told by perm', (_, allowed, file, directory) => {
   expect(permFact('file', allowed)).toBe(file);
   expect(permFact('directory', allowed)).toBe(directory);

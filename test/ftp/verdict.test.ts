@@ -17,33 +17,48 @@ const COMPLETE: Readonly<Record<(typeof CONTROL)[number], readonly [Verdict, Ver
   overrun: ['overrun', 'overrun', 'overrun'],
 };
 
-const COMBINATIONS = [true, false].flatMap((dataEnded) =>
+/** How the data connection ended, whether the client must send a close_notify, and whether the end is a clean one. */
+const ENDS: readonly (readonly [Evidence['data'], boolean, boolean])[] = [
+  ['fin', false, true],
+  ['fin', true, true],
+  ['close-notify', false, true],
+  ['close-notify', true, true],
+  ['bare-fin', false, true],
+  ['bare-fin', true, false],
+  ['unknown', false, true],
+  ['unknown', true, true],
+  ['broken', false, false],
+  ['broken', true, false],
+];
+
+const COMBINATIONS = ENDS.flatMap(([data, notifies, clean]) =>
   CONTROL.flatMap((control) =>
     [true, false].flatMap((aborted) =>
       ANNOUNCED.map(([label, announced], column) => {
         const row = COMPLETE[control][column] ?? 'complete';
-        const expected: Verdict = aborted ? 'aborted' : dataEnded ? row : 'data-broken';
-        return { dataEnded, control, aborted, announced, label, expected };
+        const expected: Verdict = aborted ? 'aborted' : clean ? row : 'data-broken';
+        return { data, notifies, control, aborted, announced, label, expected };
       }),
     ),
   ),
 );
 
 test.for(COMBINATIONS)(
-  'data ended $dataEnded, control $control, aborted $aborted, $label: $expected',
-  ({ dataEnded, control, aborted, announced, expected }) => {
-    expect(verdict({ dataEnded, control, aborted, bytes: 7, announced })).toBe(expected);
+  'data $data, close_notify needed $notifies, control $control, aborted $aborted, $label: $expected',
+  ({ data, notifies, control, aborted, announced, expected }) => {
+    expect(verdict({ data, notifies, control, aborted, bytes: 7, announced })).toBe(expected);
   },
 );
 
-test('exactly 4 of the 48 combinations are complete', () => {
-  expect(COMBINATIONS).toHaveLength(48);
-  expect(COMBINATIONS.filter(({ expected }) => expected === 'complete')).toHaveLength(4);
+test('exactly 28 of the 240 combinations are complete', () => {
+  expect(COMBINATIONS).toHaveLength(240);
+  expect(COMBINATIONS.filter(({ expected }) => expected === 'complete')).toHaveLength(28);
 });
 
 test('an upload is complete only with its data ended, control there or QUIT, no ABOR, and the bytes announced', () => {
   const evidence: fc.Arbitrary<Evidence> = fc.record({
-    dataEnded: fc.boolean(),
+    data: fc.constantFrom('fin', 'close-notify', 'bare-fin', 'unknown', 'broken'),
+    notifies: fc.boolean(),
     control: fc.constantFrom(...CONTROL),
     aborted: fc.boolean(),
     bytes: fc.nat(3),
@@ -51,7 +66,8 @@ test('an upload is complete only with its data ended, control there or QUIT, no 
   });
   fc.assert(
     fc.property(evidence, (given) => {
-      const { dataEnded, control, aborted, bytes, announced } = given;
+      const { data, notifies, control, aborted, bytes, announced } = given;
+      const dataEnded = data !== 'broken' && !(data === 'bare-fin' && notifies);
       const sure =
         dataEnded && !aborted && (control === 'open' || control === 'quit') && (announced ?? bytes) === bytes;
       expect(verdict(given) === 'complete').toBe(sure);

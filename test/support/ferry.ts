@@ -13,15 +13,29 @@ import type { Ledger } from '../../src/fs/ledger.ts';
 import type { MemoryPool } from '../../src/fs/memory-pool.ts';
 import type { PassivePorts } from '../../src/ftp/passive-ports.ts';
 import type { FtpServer } from '../../src/ftp/server.ts';
+import type { TlsSource } from '../../src/ftp/tls/credentials.ts';
+import type { AwsOptions } from '../../src/identity/aws-clients.ts';
+import type { Authenticate, Identity } from '../../src/identity/identity.ts';
 import { openLog } from '../../src/ops/log.ts';
-import { type RawClient, rawClient } from './raw-client.ts';
+import { type ClientTls, type RawClient, rawClient } from './raw-client.ts';
+import { type Security, TEST_SECURITY, testCertificate } from './test-tls.ts';
 
 /** The user of every test server. */
 export const USER = { name: 'demo', password: 'secret' } as const;
 
+/** How a test's client connects. */
+export interface ConnectOptions {
+  readonly localAddress?: string;
+  /** As FERRY_TEST_TLS says, unless given. */
+  readonly security?: Security;
+  readonly tls?: ClientTls;
+}
+
 /** A server in this process over a bucket of its own in the project's embedded S3. */
 export interface Ferry extends AsyncDisposable {
   readonly port: number;
+  /** Of implicit TLS. */
+  readonly tlsPort: number | undefined;
   readonly host: string;
   readonly bucket: string;
   readonly config: Config;
@@ -35,10 +49,10 @@ export interface Ferry extends AsyncDisposable {
   readonly records: readonly Readonly<Record<string, unknown>>[];
   /** Makes S3 look out of reach to logins, or back. */
   setStorageAvailable(available: boolean): void;
-  /** A raw control connection, past the greeting. */
-  connect(options?: { localAddress?: string }): Promise<RawClient>;
+  /** A raw control connection, past the greeting, and in TLS its data connections, too. */
+  connect(options?: ConnectOptions): Promise<RawClient>;
   /** The same, logged in, TYPE I. */
-  login(options?: { localAddress?: string }): Promise<RawClient>;
+  login(options?: ConnectOptions & { user?: string }): Promise<RawClient>;
 }
 
 /** A client of the project's embedded S3, made from the coordinates that its global set-up provides. */
@@ -57,10 +71,16 @@ export function outsideS3(): S3Client {
  * open multipart upload is left.
  * @param settings environment variables beyond those that a test server needs
  * @param s3Endpoint where S3 is reached instead, such as a proxy that injects faults
+ * @param users who may log in, instead of those of the settings: by name, and with the password of USER
+ * @param aws where STS is reached instead of at AWS
+ * @param parts.tls the certificate; there is one for all tests where FERRY_TLS_PORT or FERRY_TEST_TLS is set
  */
 export async function startFerry(
   settings: Readonly<Record<string, string>> = {},
   s3Endpoint: string = inject('s3').endpoint,
+  users?: (bucket: string) => readonly Identity[],
+  aws?: AwsOptions,
+  parts: { readonly tls?: TlsSource; readonly authenticate?: Authenticate } = {},
 ): Promise<Ferry> {
   const { region, accessKeyId, secretAccessKey, checksums } = inject('s3');
   // The driver finds region and credentials by the SDK's own chain.
@@ -74,7 +94,7 @@ export async function startFerry(
   await s3.send(new CreateBucketCommand({ Bucket: bucket }));
   const config = parseEnvironment({
     FERRY_PORT: '0',
-    FERRY_TLS_PORT: 'off',
+    FERRY_TLS_PORT: TEST_SECURITY === 'plain' ? 'off' : '0',
     FERRY_PASSIVE_PORTS: '0,0,0,0',
     FERRY_BUCKET: bucket,
     FERRY_S3_ENDPOINT: s3Endpoint,
@@ -88,18 +108,33 @@ export async function startFerry(
   const records: Record<string, unknown>[] = [];
   const log = openLog('json', (line) => records.push(JSON.parse(line)));
   let storageAvailable = true;
-  const opened = await openFerry(config, log, { storageAvailable: () => storageAvailable });
+  const opened = await openFerry(config, log, {
+    storageAvailable: () => storageAvailable,
+    authenticate: parts.authenticate ?? (users && knownUsers(users(bucket))),
+    aws,
+    tls: parts.tls ?? (config.tls.port === undefined ? undefined : { current: testCertificate() }),
+  });
   const { server, passivePorts, storage } = opened;
   const { pool } = storage;
   await opened.ready;
   const host = config.host;
-  const connect = async (options: { localAddress?: string } = {}) => {
-    const client = await rawClient({ host, port: server.port, ...options });
+  const connect = async ({ security = TEST_SECURITY, localAddress, tls }: ConnectOptions = {}) => {
+    const implicit = security === 'implicit';
+    const port = implicit ? (server.tlsPort ?? 0) : server.port;
+    const client = await rawClient({
+      host,
+      port,
+      localAddress,
+      implicit: implicit ? (tls ?? {}) : undefined,
+    });
     await client.reply();
+    if (security === 'explicit') await client.secure(tls);
+    if (security !== 'plain') await client.protect();
     return client;
   };
   return {
     port: server.port,
+    tlsPort: server.tlsPort,
     host,
     bucket,
     config,
@@ -115,13 +150,15 @@ export async function startFerry(
     connect,
     async login(options) {
       const client = await connect(options);
-      await client.login(USER.name, USER.password);
+      await client.login(options?.user ?? USER.name, USER.password);
       return client;
     },
     async [Symbol.asyncDispose]() {
+      await server.drain(5000);
+      // Before the ports are closed, which drops them.
+      expect.soft(passivePorts.pending, 'passive reservations left').toBe(0);
       await opened.close(5000);
       expect.soft(server.sessions, 'sessions left').toBe(0);
-      expect.soft(passivePorts.pending, 'passive reservations left').toBe(0);
       expect.soft(pool.used, 'memory still lent').toBe(0);
       const { Uploads } = await s3.send(new ListMultipartUploadsCommand({ Bucket: bucket }));
       const parked = await parkedUploads(s3, bucket);
@@ -130,6 +167,11 @@ export async function startFerry(
       s3.destroy();
     },
   };
+}
+
+function knownUsers(users: readonly Identity[]): Authenticate {
+  return async ({ user, password }) =>
+    password === USER.password ? users.find((each) => each.user === user) : undefined;
 }
 
 /** Ids of the uploads that the ledger says can be resumed. */

@@ -1,5 +1,11 @@
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  request,
+  type ServerResponse,
+} from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { inject } from 'vitest';
 
@@ -8,6 +14,8 @@ export interface S3Tap extends AsyncDisposable {
   readonly endpoint: string;
   /** `GET /bucket/key?query`, in order of arrival. */
   readonly requests: string[];
+  /** Those of each of them. */
+  readonly headers: IncomingHttpHeaders[];
   /** From now on requests that match are noted, but not passed on. */
   hold(pattern: RegExp): void;
 }
@@ -15,14 +23,17 @@ export interface S3Tap extends AsyncDisposable {
 export async function startS3Tap(): Promise<S3Tap> {
   const target = new URL(inject('s3').endpoint);
   const requests: string[] = [];
+  const headers: IncomingHttpHeaders[] = [];
   let held: RegExp | undefined;
 
   function pass(incoming: IncomingMessage, answer: ServerResponse): void {
     const line = `${incoming.method} ${incoming.url}`;
     requests.push(line);
+    headers.push(incoming.headers);
     if (held?.test(line)) return;
-    const { method, url: path, headers } = incoming;
-    const onward = request({ host: target.hostname, port: target.port, method, path, headers });
+    const { method, url: path } = incoming;
+    const { hostname: host, port } = target;
+    const onward = request({ host, port, method, path, headers: incoming.headers });
     onward.on('response', (from) => {
       answer.writeHead(from.statusCode ?? 500, from.headers);
       from.pipe(answer);
@@ -37,6 +48,7 @@ export async function startS3Tap(): Promise<S3Tap> {
   return {
     endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     requests,
+    headers,
     hold: (pattern) => {
       held = pattern;
     },

@@ -100,6 +100,7 @@ export const DIGESTS: Rows = {
   },
   RANG: {
     argument: 'required',
+    needs: ['read'],
     help: 'RANG <first byte> <last byte>',
     feat: () => ['RANG STREAM'],
     run: rang,

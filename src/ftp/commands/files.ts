@@ -1,4 +1,5 @@
 import { isFailure } from '../../fs/errors.ts';
+import { rename, renameSource } from '../../fs/move.ts';
 import type { Handler, Rows } from '../command.ts';
 import { parentPath, quotePath } from '../path.ts';
 import { type Reply, ReplyError, reply } from '../reply.ts';
@@ -36,16 +37,16 @@ async function dele(session: Session, argument: string): Promise<Reply> {
 
 async function rnfr(session: Session, argument: string): Promise<Reply> {
   session.state.renameSource = undefined;
-  session.state.renameSource = await session.login.filesystem.renameSource(session.resolve(argument));
+  session.state.renameSource = await renameSource(session.login.filesystem, session.resolve(argument));
   return reply(350, 'Send RNTO with the new name.');
 }
 
 async function rnto(session: Session, argument: string): Promise<Reply> {
-  const { renameSource } = session.state;
+  const source = session.state.renameSource;
   session.state.renameSource = undefined;
-  if (!renameSource) return reply(503, 'Send RNFR first.');
+  if (!source) return reply(503, 'Send RNFR first.');
   const target = session.resolve(argument);
-  await session.login.filesystem.rename(renameSource, target).catch(ontoDirectory);
+  await rename(session.login.filesystem, source, target).catch(ontoDirectory);
   return reply(250, 'Renamed.');
 }
 
@@ -84,6 +85,6 @@ export const FILES: Rows = {
   RMD: { argument: 'path', changes: true, needs: ['remove-directory'], help: 'RMD <directory>', run: rmd },
   DELE: { argument: 'path', changes: true, needs: ['delete'], help: 'DELE <file>', run: dele },
   RNFR: { argument: 'path', needs: ['rename'], help: 'RNFR <path>', run: rnfr },
-  RNTO: { argument: 'path', changes: true, needs: ['rename'], writes: true, help: 'RNTO <path>', run: rnto },
+  RNTO: { argument: 'path', changes: true, needs: ['write'], writes: true, help: 'RNTO <path>', run: rnto },
   SIZE: { argument: 'path', needs: ['list', 'read'], help: 'SIZE <file>', feat: () => ['SIZE'], run: size },
 };

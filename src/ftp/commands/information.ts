@@ -27,13 +27,10 @@ function opts(session: Session, argument: string): Reply {
 /** What a client asks for beside what is configured; one that asks in vain must hear so (RFC 2640). */
 function optsUtf8(session: Session, argument: string): Reply {
   const on = /^(ON|NLST)?$/i.test(argument);
-  if (!on && session.config.encoding === 'utf-8') return reply(501, 'UTF-8 is always on.');
+  if (!on && session.ownEncoding === 'utf-8') return reply(501, 'UTF-8 is always on.');
   if (!on && !/^OFF$/i.test(argument)) return reply(501, 'Syntax: OPTS UTF8 ON or OFF');
   session.state.utf8 = on;
-  return reply(
-    200,
-    on ? 'UTF-8 is on.' : `UTF-8 is off, names are ${session.config.encoding.toUpperCase()}.`,
-  );
+  return reply(200, on ? 'UTF-8 is on.' : `UTF-8 is off, names are ${session.ownEncoding.toUpperCase()}.`);
 }
 
 /** RFC 7151. There is one host here, whatever it is called; an address must be the one that was called. */

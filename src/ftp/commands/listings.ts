@@ -1,5 +1,7 @@
 import type { Batches } from '../../fs/listing.ts';
-import { keyBeginning } from '../../fs/names.ts';
+import { decodeName, keyBeginning } from '../../fs/names.ts';
+import { may } from '../../fs/permissions.ts';
+import type { Place } from '../../fs/tree.ts';
 import type { Rows } from '../command.ts';
 import { send } from '../data.ts';
 import {
@@ -11,7 +13,6 @@ import {
   permFact,
   uniqueFact,
 } from '../listing.ts';
-import { parentPath } from '../path.ts';
 import { type Pattern, parsePattern } from '../pattern.ts';
 import { multiline, type Reply, ReplyError, reply } from '../reply.ts';
 import type { Session } from '../session.ts';
@@ -116,32 +117,51 @@ function mlsd(session: Session, argument: string, transfer: Transfer): Promise<R
 
 async function mlst(session: Session, argument: string): Promise<Reply> {
   const path = argument === '' ? session.state.cwd : session.resolve(argument);
-  const entry = await session.login.filesystem.entry(path);
-  const line = `${factsOf(session, parentPath(path))(entry)} ${path}`;
+  const { filesystem } = session.login;
+  const entry = await filesystem.entry(path);
+  const line = `${formatFacts(entry, session.state.facts, factsAt(filesystem.locate(path), entry.type))} ${path}`;
   return multiline(250, 'Listing', [line], 'End');
 }
 
 /** How this session sees the entries of `directory` (RFC 3659 section 7.5). */
 function factsOf({ state, login }: Session, directory: string): (entry: ListedEntry) => string {
   const { facts } = state;
-  const { bucket, prefix, permissions: held } = login.filesystem.locate(directory);
-  const allowed = {
-    list: held.has('list'),
-    read: held.has('read'),
-    write: held.has('write'),
-    overwrite: held.has('overwrite'),
-    append: held.has('append'),
-    delete: held.has('delete'),
-    rename: held.has('rename'),
-    makeDirectory: held.has('make-directory'),
-    removeDirectory: held.has('remove-directory'),
-  };
-  const permissions = { file: permFact('file', allowed), directory: permFact('directory', allowed) };
+  const place = login.filesystem.locate(directory);
+  const marks = login.filesystem.marks(directory);
+  // What no mount and no grant speaks of is as its directory is, but can be moved and removed.
+  const plain = { ...place, fixed: false };
+  const permissions = { file: permAt(plain, 'file'), directory: permAt(plain, 'directory') };
   return (entry) => {
-    const place = `${bucket}/${prefix}${entry.name}${entry.type === 'directory' ? '/' : ''}`;
-    const unique = facts.has('unique') ? uniqueFact(place) : '';
-    return formatFacts(entry, facts, { permissions: permissions[entry.type], unique });
+    const { name, type } = entry;
+    const mark = marks.size > 0 ? marks.get(name) : undefined;
+    if (mark) return formatFacts(entry, facts, factsAt(mark, type));
+    const key = facts.has('unique') ? place.prefix + decodeName(name) + (type === 'file' ? '' : '/') : '';
+    const unique = key === '' ? '' : uniqueFact(`${place.bucket}/${key}`);
+    return formatFacts(entry, facts, { permissions: permissions[type], unique });
   };
+}
+
+/** The facts of what stands at a place of its own; a virtual parent is its path. */
+function factsAt(place: Place, type: ListedEntry['type']): { permissions: string; unique: string } {
+  const { mount, bucket, key, prefix, path } = place;
+  const unique = uniqueFact(mount ? `${bucket}/${type === 'file' ? key : prefix}` : `/${path}`);
+  return { permissions: permAt(place, type), unique };
+}
+
+/** What this very path allows. */
+function permAt({ permissions: held, open, fixed }: Place, type: ListedEntry['type']): string {
+  return permFact(type, {
+    enter: open,
+    list: may(held, 'list'),
+    read: may(held, 'read'),
+    write: may(held, 'store'),
+    overwrite: may(held, 'replace'),
+    append: may(held, 'append'),
+    delete: may(held, 'delete'),
+    rename: !fixed && may(held, type === 'file' ? 'renameFrom' : 'renameDirectoryFrom'),
+    makeDirectory: may(held, 'makeDirectory'),
+    removeDirectory: !fixed && may(held, 'removeDirectory'),
+  });
 }
 
 /** Bare: how the session stands. With a path: a listing over the control connection (RFC 959 4.1.3). */
@@ -157,15 +177,16 @@ async function stat(session: Session, argument: string): Promise<Reply> {
   return multiline(file ? 213 : 212, 'Status follows:', lines, 'End of status.');
 }
 
-function status({ address, state, transfer }: Session): Reply {
+function status({ address, state, security, transfer }: Session): Reply {
   const { login, type } = state;
   const lines = [
     `Connected from ${address}`,
     login ? `Logged in as ${login.identity.user}` : 'Not logged in',
     `TYPE: ${type}, STRU: F, MODE: S`,
+    `Control connection: ${security.description ?? 'in clear'}, data: ${state.protection === 'P' ? 'TLS' : 'in clear'}`,
     transfer ? `${transfer.verb} under way: ${transfer.bytes} bytes` : 'No transfer under way',
   ];
-  return multiline(211, 'Ferry status:', lines, 'End of status.');
+  return multiline(211, 'Status:', lines, 'End of status.');
 }
 
 export const LISTINGS: Rows = {

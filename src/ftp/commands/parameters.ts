@@ -14,7 +14,12 @@ async function reserve(session: Session): Promise<number> {
   dropEndpoint(session.state.endpoint);
   session.state.endpoint = undefined;
   const { user } = session.login.identity;
-  const reservation = await session.context.passivePorts.reserve({ address: session.address, user });
+  const reservation = await session.context.passivePorts.reserve({
+    address: session.address,
+    user,
+    // Only in TLS can the right one of several connections be told.
+    several: () => session.state.protection === 'P',
+  });
   session.state.endpoint = { mode: 'passive', reservation };
   return reservation.port;
 }
@@ -61,10 +66,17 @@ function eprt(session: Session, argument: string): Reply {
 function activate(session: Session, { host, port }: { host: string; port: number }): Reply {
   if (!session.config.active) return reply(502, 'Active mode is switched off, use PASV or EPSV.');
   if (session.state.epsvOnly) return reply(501, 'Only EPSV is allowed after EPSV ALL.');
-  if (!sameAddress(host, session.address)) return reply(501, 'Only your own address is allowed.');
-  if (port < FIRST_UNPRIVILEGED) return reply(504, 'Ports below 1024 are not allowed.');
+  const foreign = !sameAddress(host, session.address);
+  if (foreign || port < FIRST_UNPRIVILEGED) {
+    const { user } = session.login.identity;
+    const reason = foreign ? 'port-of-another-address' : 'port-below-1024';
+    session.log.info({ event: 'refused', user, host, port, reason });
+    return foreign
+      ? reply(501, 'Only your own address is allowed.')
+      : reply(504, 'Ports below 1024 are not allowed.');
+  }
   dropEndpoint(session.state.endpoint);
-  session.state.endpoint = { mode: 'active', host, port, localAddress: session.localAddress };
+  session.state.endpoint = { mode: 'active', host, port, localAddress: session.boundAddress };
   return reply(200, 'Will connect to your port.');
 }
 

@@ -1,4 +1,5 @@
 import { isFailure } from '../../fs/errors.ts';
+import { need } from '../../fs/permissions.ts';
 import type { Rows } from '../command.ts';
 import { multiline, type Reply, reply } from '../reply.ts';
 import type { Session } from '../session.ts';
@@ -18,6 +19,8 @@ async function mkdir(session: Session, argument: string): Promise<Reply> {
   const { filesystem } = session.login;
   if (argument === '') return reply(501, 'Syntax: SITE MKDIR <directory>');
   const path = session.resolve(argument);
+  // Of what is there already, too: it would tell what is.
+  need(filesystem.target(path), 'makeDirectory');
   const ways = path
     .split('/')
     .slice(1)

@@ -6,6 +6,7 @@ import { FILES } from './files.ts';
 import { generated, INFORMATION } from './information.ts';
 import { LISTINGS } from './listings.ts';
 import { PARAMETERS } from './parameters.ts';
+import { SECURITY } from './security.ts';
 import { SITE } from './site.ts';
 import { TIMES } from './times.ts';
 import { TRANSFERS } from './transfers.ts';
@@ -23,13 +24,9 @@ function refused(code: number, text: string, help: string, beforeLogin = true): 
   return { argument: 'ignored', beforeLogin, help, run: () => reply(code, text) };
 }
 
-/** Known verbs that are not served; without TLS those of RFC 2228 answer as its section 3 says. */
+/** Known verbs that are not served; those of RFC 2228 that TLS does not have answer as its section 3 says. */
 const REFUSED: Rows = {
-  AUTH: refused(502, 'TLS is not available.', 'AUTH <mechanism>'),
   ADAT: refused(503, 'AUTH comes first.', 'ADAT <data>'),
-  PBSZ: refused(503, 'AUTH comes first.', 'PBSZ <size>'),
-  PROT: refused(503, 'AUTH comes first.', 'PROT <level>'),
-  CCC: refused(533, 'The control connection is not protected.', 'CCC'),
   MIC: refused(502, 'Not implemented.', 'MIC <data>'),
   CONF: refused(502, 'Not implemented.', 'CONF <data>'),
   ENC: refused(502, 'Not implemented.', 'ENC <data>'),
@@ -44,6 +41,7 @@ export const NOT_SERVED: ReadonlySet<string> = new Set(Object.keys(REFUSED));
 
 const SERVED: Rows = {
   ...ACCESS,
+  ...SECURITY,
   ...PARAMETERS,
   ...TRANSFERS,
   ...LISTINGS,

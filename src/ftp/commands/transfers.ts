@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { isFailure } from '../../fs/errors.ts';
+import { isFailure, StorageError } from '../../fs/errors.ts';
 import type { ByteSource } from '../../fs/part-filler.ts';
+import { may } from '../../fs/permissions.ts';
+import { planUpload, receiveFile } from '../../fs/receive.ts';
 import type { WriteMode, WritePlan } from '../../fs/write.ts';
 import { fromNetwork, toNetwork } from '../ascii.ts';
 import type { Rows } from '../command.ts';
@@ -55,14 +57,17 @@ async function* firstBytes(body: AsyncIterable<Buffer>, length: number): AsyncGe
 async function receive(session: Session, plan: WritePlan, transfer: Transfer, mark: string): Promise<void> {
   const { filesystem } = session.login;
   const { signal, announced } = transfer;
-  const body = new UploadBody(await session.openData(transfer, mark), session.transferOptions(transfer));
+  const body = new UploadBody(
+    await session.openData(transfer, mark, 'receives'),
+    session.transferOptions(transfer),
+  );
   try {
     const converts = session.state.type === 'A' && session.config.ascii === 'convert';
     const source = converts ? convertingSource(body, fromNetwork()) : body;
     const onCommit = () => transfer.commit();
     // What is announced is the whole file, or what is still to come of it: clients do the one or the other.
     const whole = announced === undefined ? undefined : plan.offset + announced;
-    await filesystem.write(plan, judged(session, transfer, source, !converts), {
+    await receiveFile(filesystem, plan, judged(session, transfer, source, !converts), {
       announced: whole,
       signal,
       onCommit,
@@ -97,7 +102,7 @@ function judged(session: Session, transfer: Transfer, source: ByteSource, exact:
 /** Plans what an upload does to the name, before its 150. */
 async function plan(session: Session, path: string, transfer: Transfer, mode: WriteMode): Promise<WritePlan> {
   transfer.path = path;
-  const planned = await session.login.filesystem.planWrite(path, mode);
+  const planned = await planUpload(session.login.filesystem, path, mode);
   transfer.path = planned.place.path;
   return planned;
 }
@@ -123,9 +128,13 @@ async function appe(session: Session, argument: string, transfer: Transfer): Pro
   const path = session.resolve(argument);
   const { offset } = transfer;
   const planned = await plan(session, path, transfer, { kind: 'append' });
+  // A size is told to nobody who could not ask for it.
+  const told = planned.resumed !== undefined || may(planned.place.permissions, 'stat');
   if (offset > 0 && offset !== planned.offset)
-    throw new ReplyError(554, `The file has ${planned.offset} bytes.`);
-  const from = planned.offset > 0 ? ` from byte ${planned.offset} on` : '';
+    throw told
+      ? new ReplyError(554, `The file has ${planned.offset} bytes.`)
+      : new StorageError('denied', 'the size is not told');
+  const from = told && planned.offset > 0 ? ` from byte ${planned.offset} on` : '';
   await receive(session, planned, transfer, `Ready to receive ${baseName(path)}${from}.`);
   return reply(226, 'Transfer complete.');
 }
@@ -160,6 +169,6 @@ export const TRANSFERS: Rows = {
   RETR: { argument: 'path', needs: ['read'], help: 'RETR <file>', transfer: retr },
   STOR: { argument: 'path', needs: ['write'], writes: true, help: 'STOR <file>', transfer: stor },
   STOU: { argument: 'optional-path', needs: ['write'], writes: true, help: 'STOU [<name>]', transfer: stou },
-  APPE: { argument: 'path', needs: ['append'], writes: true, help: 'APPE <file>', transfer: appe },
+  APPE: { argument: 'path', needs: ['append', 'write'], writes: true, help: 'APPE <file>', transfer: appe },
   ABOR: { argument: 'ignored', beforeLogin: true, duringTransfer: 'always', help: 'ABOR', run: abor },
 };

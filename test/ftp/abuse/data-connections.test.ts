@@ -42,6 +42,11 @@ test('PORT and EPRT to another address, and to a low port, are refused, and nobo
     expect(await client.command(line), line).toMatchObject({ code });
   expect(await client.command('LIST')).toMatchObject({ code: 425 });
   expect(connections).toBe(0);
+  const reasons = ferry.records.filter(({ event }) => event === 'refused').map(({ reason }) => reason);
+  expect(reasons).toEqual([
+    ...new Array(4).fill('port-of-another-address'),
+    ...new Array(4).fill('port-below-1024'),
+  ]);
 });
 
 test('a client port that refuses gives 425 at once', async () => {

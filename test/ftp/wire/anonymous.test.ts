@@ -1,5 +1,6 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, inject, test } from 'vitest';
 import { dialogue } from '../../support/dialogue.ts';
+import { faultProxyForTest } from '../../support/fault-proxy.ts';
 import { type Ferry, startFerry } from '../../support/ferry.ts';
 import { getObject, keysOf, putObject } from '../../support/objects.ts';
 import type { RawClient } from '../../support/raw-client.ts';
@@ -119,11 +120,66 @@ describe('FERRY_ANONYMOUS=write', () => {
     await putObject(ferry, 'incoming/sub/', '');
     using client = await enter(ferry);
     await client.command('EPSV');
-    const lines = ['RETR a.txt', 'LIST', 'NLST *', 'MLSD', 'MLST a.txt', 'STAT .', 'STAT a*', 'SIZE a.txt'];
-    for (const line of [...lines, 'MDTM a.txt', 'DELE a.txt', 'MKD x', 'RMD sub', 'RNFR a.txt', 'APPE a.txt'])
-      expect([line, (await client.command(line)).text]).toEqual([line, '550 Permission denied.']);
+    const lines = ['LIST', 'NLST *', 'MLSD', 'STAT .', 'STAT a*', 'MLST', 'RANG 0 1', 'RNTO b.txt'];
+    for (const line of lines)
+      expect([line, (await client.command(line)).code]).toEqual([line, line === 'RNTO b.txt' ? 503 : 550]);
     expect(await keysOf(ferry)).toEqual(['incoming/a.txt', 'incoming/sub/']);
     await client.command('ABOR');
+  });
+
+  test('answers alike for names that are there and names that are not, and asks S3 for neither', async () => {
+    const proxy = await faultProxyForTest(inject('s3').endpoint);
+    await using ferry = await startFerry({ ...settings, FERRY_MTIME: 'stored' }, proxy.endpoint);
+    await putObject(ferry, 'incoming/a.txt', 'hello');
+    await putObject(ferry, 'incoming/sub/', '');
+    using client = await enter(ferry);
+    await client.upload('STOR mine.txt', 'mine');
+    proxy.forget();
+    const verbs = [
+      'RETR',
+      'LIST',
+      'NLST',
+      'MLSD',
+      'MLST',
+      'STAT',
+      'SIZE',
+      'MDTM',
+      'HASH',
+      'XCRC',
+      'MD5',
+      'APPE',
+    ];
+    const changing = [
+      'DELE',
+      'MKD',
+      'RMD',
+      'RNFR',
+      'SITE MKDIR',
+      'MFMT 20200101000000',
+      'MDTM 20200101000000',
+    ];
+    for (const verb of [...verbs, ...changing])
+      for (const name of ['a.txt', 'mine.txt', 'sub', 'missing']) {
+        const line = `${verb} ${name}`;
+        expect([line, (await client.command(line)).text]).toEqual([line, '550 Permission denied.']);
+      }
+    for (const offset of [1, 4, 5, 6])
+      for (const verb of ['STOR', 'APPE', 'RETR'])
+        for (const name of ['a.txt', 'mine.txt', 'missing']) {
+          await client.command(`REST ${offset}`);
+          expect((await client.command(`${verb} ${name}`)).text).toBe('550 Permission denied.');
+        }
+    expect(proxy.requests).toEqual([]);
+  });
+
+  test('numbers a name that is taken by chance, so that nobody counts the files', async () => {
+    await using ferry = await startFerry({ ...settings, FERRY_OVERWRITE: 'number' });
+    for (const key of ['incoming/a.txt', 'incoming/a.1.txt', 'incoming/a.2.txt']) await putObject(ferry, key);
+    using client = await enter(ferry);
+    const [mark, done] = await client.upload('STOR a.txt', 'new');
+    const [, name = ''] = /^150 FILE: (a\.[0-9a-f]{12}\.txt)$/.exec(mark.text) ?? [];
+    expect(done.code).toBe(226);
+    expect(await getObject(ferry, `incoming/${name}`)).toBe('new');
   });
 
   test('of two uploads of one new name at the same time keeps the first to be done', async () => {

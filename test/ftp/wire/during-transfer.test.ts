@@ -26,7 +26,7 @@ describe('while a transfer runs', () => {
       `C: NOOP
        S: 200 OK.
        C: STAT
-       S: 211-Ferry status:
+       S: 211-Status:
        S:  Connected from 127.0.0.1
        S:  Logged in as demo
        S:  TYPE: I, STRU: F, MODE: S

@@ -238,4 +238,6 @@ test('a first line of another protocol closes the connection at once, without a 
     client.write(`${line}\r\nUSER demo\r\nPASS secret\r\n`);
     expect(await client.closed()).toBe('');
   }
+  const reasons = ferry.records.filter(({ event }) => event === 'refused').map(({ reason }) => reason);
+  expect(reasons).toEqual(new Array(5).fill('foreign-protocol'));
 });

@@ -224,7 +224,7 @@ describe('STAT without a path', () => {
     await dialogue(
       client,
       `C: STAT
-       S: 211-Ferry status:
+       S: 211-Status:
        S:  Connected from 127.0.0.1
        S:  Not logged in
        S:  TYPE: A, STRU: F, MODE: S
@@ -248,7 +248,7 @@ describe('STAT without a path', () => {
     await dialogue(
       client,
       `C: STAT
-       S: 211-Ferry status:
+       S: 211-Status:
        S:  Connected from 127.0.0.1
        S:  Logged in as demo
        S:  TYPE: I, STRU: F, MODE: S

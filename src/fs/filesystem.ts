@@ -21,6 +21,9 @@ import { durableBytes } from './write.ts';
 
 const DIRECTORY_TYPE = 'application/x-directory';
 
+/** Files of which a session remembers what SIZE said. */
+const MOST_TOLD = 1000;
+
 /**
  * One session's files and directories over objects. A directory exists if any key lies under `name/`.
  * Paths are virtual: absolute and normalized. Everything it throws is a StorageError.
@@ -31,6 +34,8 @@ export class Filesystem {
   readonly directories: Directories;
   /** Where the client comes from. */
   readonly address: string;
+  /** What SIZE said, by path. */
+  readonly #told = new Map<string, number>();
 
   constructor(storage: Storage, identity: Identity, address: string) {
     this.storage = storage;
@@ -92,7 +97,9 @@ export class Filesystem {
 
   /** Sets the time of a file; see `setTime`. @throws StorageError not-found, denied, changed */
   async setTime(path: string, time: Date): Promise<void> {
-    await setTime(this.storage.store, this.#file(path, 'setTime'), time);
+    const place = this.#file(path, 'setTime');
+    await setTime(this.storage.store, place, time);
+    await this.storage.ledger.moved(place).catch(() => {});
   }
 
   /**
@@ -189,6 +196,20 @@ export class Filesystem {
 
   /** SIZE: of a file, or of what of a broken upload of this user is durable. @throws StorageError not-found */
   async size(path: string): Promise<number> {
+    const size = await this.#size(path);
+    if (this.#told.size >= MOST_TOLD) this.#told.clear();
+    this.#told.set(path, size);
+    return size;
+  }
+
+  /** What SIZE has said of a file since it was last written to; forgotten by that. */
+  takeTold(path: string): number | undefined {
+    const told = this.#told.get(path);
+    this.#told.delete(path);
+    return told;
+  }
+
+  async #size(path: string): Promise<number> {
     try {
       return (await this.file(path)).size;
     } catch (error) {
@@ -225,7 +246,7 @@ export class Filesystem {
     if (there) {
       await store.delete(place);
       // Nor is what broke before it was stored to come back.
-      if (ledger.has(place)) await ledger.discard(place).catch(() => {});
+      await ledger.stored(place).catch(() => {});
     }
     // What SIZE tells of a broken upload can be removed, too; a mark of a broken overwrite tells nothing by itself.
     else if (user !== undefined && ledger.has(place, user) && (await this.#durable(place)) !== undefined) {

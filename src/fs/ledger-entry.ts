@@ -127,10 +127,15 @@ export function durableRun(record: LedgerRecord, parts: readonly Part[]): Part[]
 /**
  * What can be resumed of an upload that broke.
  * @param received bytes of the file that came, those that are in no part included; undefined: not known
+ * @param before first parts behind which something had come already when it was resumed
  */
-export function durableOf(parts: readonly Part[], received: number | undefined): Durable | undefined {
+export function durableOf(
+  parts: readonly Part[],
+  received: number | undefined,
+  before = 0,
+): Durable | undefined {
   const run = unbroken(parts);
-  const beyond = (received ?? 0) > bytesOf(run);
+  const beyond = (received ?? 0) > bytesOf(run) || run.length <= before;
   const kept = beyond ? run : run.slice(0, -1);
   return kept.length > 0 ? { bytes: bytesOf(kept), crc32: crc32OfParts(kept) } : undefined;
 }
@@ -142,7 +147,7 @@ function unbroken(parts: readonly Part[]): Part[] {
 }
 
 /** The first parts, if they hold just so many bytes. */
-function partsUpTo(parts: readonly Part[], bytes: number): Part[] | undefined {
+export function partsUpTo(parts: readonly Part[], bytes: number): Part[] | undefined {
   let sum = 0;
   const run: Part[] = [];
   for (const part of unbroken(parts)) {

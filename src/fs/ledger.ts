@@ -43,10 +43,16 @@ const DEAD = 15 * BEAT;
 const FRESH = 2000;
 
 /** How often what has expired is looked for. */
-const SWEEP = 10 * BEAT;
+const SWEEP = BEAT;
 
 /** How long a session that lost its upload to another one of this process may take to let go. */
 const LET_GO = 5000;
+
+/** Keys of which it is remembered that something was stored there. */
+const MOST_STORED = 20_000;
+
+/** How far the clocks of S3 and of this process may differ. */
+const SKEW = 2000;
 
 /** How often an entry is deleted anew that is ours and yet refused by its ETag. */
 const REMOVALS = 3;
@@ -64,6 +70,8 @@ export class Ledger {
   #indexed = Number.NEGATIVE_INFINITY;
   #refreshing: Promise<void> | undefined;
   readonly #held = new Map<string, Held>();
+  /** When something was last stored under a key by this process, by the key's hash; the oldest first. */
+  readonly #stored = new Map<string, number>();
   readonly #timers: NodeJS.Timeout[] = [];
 
   constructor(options: LedgerOptions) {
@@ -99,7 +107,8 @@ export class Ledger {
     const prefix = prefixOf(at, user);
     if (fresh) await this.#refresh(prefix);
     else if (this.#now() - this.#indexed > FRESH) await this.refresh();
-    return this.#read(this.#namesOf(prefix));
+    const entries = await this.#read(this.#namesOf(prefix));
+    return entries.filter(({ name, modified }) => !this.#isVoid(name, modified));
   }
 
   /** Remembers that a whole upload of this user broke, and that nothing older is to be continued. */
@@ -163,18 +172,57 @@ export class Ledger {
     }
   }
 
+  /**
+   * Something was stored under the key, or taken away from it: what broke there before is void, also what other
+   * processes know of, which the next look at the index finds.
+   */
+  async stored(at: Location): Promise<void> {
+    if (!this.keeps) return;
+    this.#remember(at);
+    if (this.has(at)) await this.discard(at);
+  }
+
+  /**
+   * A file was renamed from or to the key, or written anew without being a new one: what is parked there is void, but
+   * marks of broken overwrites hold on, since nobody has sent the whole file.
+   */
+  async moved(at: Location): Promise<void> {
+    if (!this.keeps) return;
+    this.#remember(at);
+    for (const entry of await this.#read(this.#namesOf(keyHash(at))))
+      if (entry.record.state === 'broken') await this.#write(entry.name, entry.record, entry.etag);
+      else if (entry.record.state === 'parked') await this.#discard(entry);
+  }
+
+  #remember(at: Location): void {
+    const key = keyHash(at);
+    this.#stored.delete(key);
+    this.#stored.set(key, this.#now());
+    for (const oldest of this.#stored.keys()) {
+      if (this.#stored.size <= MOST_STORED) break;
+      this.#stored.delete(oldest);
+    }
+  }
+
+  /** Whether a file has been stored there, or taken away, since the entry was written. */
+  #isVoid(name: string, modified: Date): boolean {
+    const stored = this.#stored.get(name.slice(0, name.indexOf('-') + 1));
+    return stored !== undefined && modified.getTime() < stored - SKEW;
+  }
+
   /** Whether somebody has shown not long ago that the upload goes on. */
   isAlive({ record, modified }: LedgerEntry): boolean {
     return record.state === 'live' && this.#now() - modified.getTime() <= 3 * BEAT;
   }
 
-  /** Discards what nobody has touched for too long. Live uploads are touched all the time. */
+  /** Discards what nobody has touched for too long, and what is void. Live uploads are touched all the time. */
   async sweep(): Promise<void> {
     const before = this.#now() - Math.max(this.#options.keep, DEAD);
-    const old = [...this.#index].filter(([name, at]) => at.getTime() < before && !this.#held.has(name));
+    const isOver = (name: string, at: Date) => at.getTime() < before || this.#isVoid(name, at);
+    const old = [...this.#index].filter(([name, at]) => isOver(name, at) && !this.#held.has(name));
     // The index may be older than what another process has done.
     for (const entry of await this.#read(old.map(([name]) => name)))
-      if (entry.modified.getTime() < before) await this.#discard(entry);
+      if (isOver(entry.name, entry.modified)) await this.#discard(entry);
   }
 
   /** The entry goes last: as long as it is there, the upload can be found. */

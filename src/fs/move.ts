@@ -59,6 +59,8 @@ export async function rename(
     if (ontoDirectory) throw new StorageError('is-a-directory', 'a directory of that name');
     const source = { bucket: from.bucket, key: from.key, ...file, kept: file.attributes };
     await renameFile(storage.store, source, to, { ifAbsent });
+    // What broke under either name is not to be glued to what comes there next.
+    await Promise.all([storage.ledger.moved(from), storage.ledger.moved(to)]).catch(() => {});
   } else {
     await renameDirectory(storage, from, to, { ontoDirectory });
     directories.forget(from);

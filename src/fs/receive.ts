@@ -18,10 +18,13 @@ import { carryOut, planWrite, type WriteMode, type WritePlan } from './write.ts'
 export async function planUpload(filesystem: Filesystem, path: string, mode: WriteMode): Promise<WritePlan> {
   const { storage, resumer } = filesystem;
   const place = filesystem.target(path);
+  const told = filesystem.takeTold(path);
   need(place, mode.kind === 'append' ? 'continue' : 'store');
   if (isNameless(place) || filesystem.directories.knows(path))
     throw new StorageError('is-a-directory', 'a directory of that name');
-  if (mode.kind === 'append' || mode.kind === 'restart') return planOnto(filesystem, place, mode);
+  // A client that goes on with what SIZE said must not be given another place to go on.
+  if (mode.kind === 'append') return planOnto(filesystem, place, { ...mode, told });
+  if (mode.kind === 'restart') return planOnto(filesystem, place, mode);
   if (mode.kind === 'create') return planWrite(storage, place, resumer, mode);
   const overwrite = filesystem.overwriteAt(place);
   if (overwrite === 'refuse' && (await stands(storage.store, place)))
@@ -36,19 +39,23 @@ export async function planUpload(filesystem: Filesystem, path: string, mode: Wri
 
 /** Whoever may not touch a file can still go on with an own upload that broke, and learns nothing else. */
 async function planOnto(
-  { storage, resumer }: Filesystem,
+  filesystem: Filesystem,
   place: Place,
   mode: Extract<WriteMode, { kind: 'append' | 'restart' }>,
 ): Promise<WritePlan> {
+  const { storage, resumer } = filesystem;
   const touches = may(place.permissions, mode.kind === 'append' ? 'append' : 'extend');
   if (!touches && resumer === undefined) throw new StorageError('denied', 'nothing of theirs to be resumed');
-  const told = touches && may(place.permissions, 'stat');
+  const tells = touches && may(place.permissions, 'stat');
   const plan = await planWrite(storage, place, resumer, mode).catch((cause) => {
     // Which offset fits would tell the size.
-    if (told || !isFailure(cause, 'bad-offset')) throw cause;
+    if (tells || !isFailure(cause, 'bad-offset')) throw cause;
     throw new StorageError('denied', cause.message, { cause });
   });
-  need(place, deedOf(plan));
+  const deed = deedOf(plan);
+  need(place, deed);
+  if (deed === 'replace' && filesystem.overwriteAt(place) !== 'replace')
+    throw new StorageError('exists', 'it is not to be replaced');
   return plan;
 }
 

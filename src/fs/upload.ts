@@ -69,7 +69,7 @@ export async function upload(source: ByteSource, options: UploadOptions): Promis
   const stop = new AbortController();
   const going = AbortSignal.any([signal, stop.signal]);
   const filler = partFiller(source, account, { budget: pool.total, announced, signal: going });
-  const received = () => source.bytes && source.bytes + (begin?.bytes ?? 0);
+  const received = () => (source.bytes === undefined ? undefined : source.bytes + (begin?.bytes ?? 0));
   /** Neither the client nor the pool is waited for any more: others may wait for the memory held here. */
   const fail = (error: unknown) => {
     stop.abort(error);
@@ -160,7 +160,13 @@ async function sendParts(
     const resumable = options.resumable && options.ledger.keeps && isBreak(reason);
     await sender.settle(resumable);
     const held = await claim;
-    await leave(begun, held, resumable ? durableOf(sender.arrived(), received()) : undefined, options);
+    const before = begun.claim ? begun.parts.length : 0;
+    await leave(
+      begun,
+      held,
+      resumable ? durableOf(sender.arrived(), received(), before) : undefined,
+      options,
+    );
     throw held?.lost
       ? new StorageError('conflict', 'another session goes on with it', { cause: reason })
       : reason;

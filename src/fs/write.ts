@@ -9,6 +9,7 @@ import {
   type LedgerRecord,
   overwrites,
   partMark,
+  partsUpTo,
   resumable,
 } from './ledger-entry.ts';
 import type { ByteSource } from './part-filler.ts';
@@ -28,7 +29,8 @@ import { type Begun, isBreak, stands, type UploadOptions, upload } from './uploa
 export type WriteMode =
   | { readonly kind: 'replace' }
   | { readonly kind: 'create'; readonly named: boolean }
-  | { readonly kind: 'append' }
+  /** `told`: what SIZE said to this client; it is continued there, or not at all. */
+  | { readonly kind: 'append'; readonly told?: number | undefined }
   | { readonly kind: 'restart'; readonly offset: number };
 
 /** An upload whose beginning is known, and may still be given up without a trace. */
@@ -72,18 +74,21 @@ export async function planWrite(
     store.head(place).catch(notFound),
     user === undefined ? [] : ledger.entries(place, user),
   ]);
-  const expected = mode.kind === 'restart' ? mode.offset : undefined;
+  const expected = mode.kind === 'restart' ? mode.offset : mode.told;
+  const elsewhere = (detail: string) =>
+    new StorageError(mode.kind === 'restart' ? 'bad-offset' : 'changed', detail);
   if (object) return planOnto(object);
   const entry = resumable(left);
-  const parts = entry && (await durableParts(store, entry.record));
-  if (entry && parts) {
+  const durable = entry && (await durableParts(store, entry.record));
+  if (entry && durable) {
+    // More may have become durable since the client was told.
+    const parts = expected === undefined ? durable : partsUpTo(durable, expected);
+    if (!parts) throw elsewhere('not where the broken upload can be continued');
     const offset = bytesOf(parts);
-    if ((expected ?? offset) !== offset)
-      throw new StorageError('bad-offset', 'not where the broken upload ended');
     const resumed = { entry, parts };
     return { place, offset, mode: kind, condition: { ifAbsent: true }, resumable: true, resumed };
   }
-  if (expected !== undefined) throw new StorageError('bad-offset', 'nothing stands there');
+  if (expected !== undefined) throw elsewhere('nothing stands there');
   return { place, offset: 0, mode: kind, condition: { ifAbsent: true }, resumable: false };
 
   async function planOnto(head: ObjectHead): Promise<WritePlan> {
@@ -92,7 +97,8 @@ export async function planWrite(
       throw new StorageError('upload-broken', 'an overwrite of this object broke');
     if (others.length > 0) throw new StorageError('conflict', 'another session overwrites it');
     const offset = expected ?? head.size;
-    if (offset > head.size) throw new StorageError('bad-offset', 'beyond the end');
+    if (offset > head.size || (mode.kind === 'append' && offset < head.size))
+      throw elsewhere('not where the file ends');
     const { mtime: _, [NONCE]: __, ...metadata } = head.attributes.metadata;
     const tags = head.tagCount > 0 ? await store.tags(place) : undefined;
     const attributes = { ...head.attributes, metadata, tags };
@@ -163,7 +169,7 @@ export async function carryOut(
     });
     await discarded;
     // The file is committed, whatever becomes of what was parked.
-    if (ledger.has(place)) await ledger.discard(place).catch(() => {});
+    await ledger.stored(place).catch(() => {});
     return size;
   } catch (error) {
     body.cancel();

@@ -126,6 +126,19 @@ test('an upload that another process has touched since the index was read is not
   await claim.park(DURABLE);
 });
 
+test('what broke before something was stored under its name is void, also where another process has parked it', async () => {
+  await using set = await setUp();
+  const [first, later] = [await set.ledger(), await set.ledger(10_000)];
+  const claim = await first.open(await set.create('a'), 'demo', 'nonce', nothing);
+  await claim.park(DURABLE);
+  claim.end();
+  // The second process stores under the name, and its index does not know of the entry.
+  await later.stored(set.at('a'));
+  expect(await later.entries(set.at('a'), 'demo')).toEqual([]);
+  await later.sweep();
+  await expectNothingParked(set.ferry);
+});
+
 test("other tools' multipart uploads are never touched", async () => {
   await using set = await setUp();
   const { s3, bucket } = set.ferry;

@@ -67,6 +67,7 @@ function knownReply(error: unknown, { writes, begun }: Circumstances): Reply | u
 
 /** RFC 4217 section 10.2 has no code for these; 522 is what section 11.4 and other servers say. */
 const UNSECURED: Readonly<Record<DataTlsFailure, Told>> = {
+  closed: [426, 'Data connection was closed; transfer aborted.'],
   failed: [522, 'TLS negotiation failed on the data connection.'],
   timeout: [425, 'Cannot open data connection: no TLS handshake in time.'],
   aborted: [426, 'Transfer aborted.'],

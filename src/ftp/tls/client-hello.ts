@@ -18,13 +18,13 @@ const LARGEST = 16_384;
 
 /**
  * Reads the ClientHello of a connection. All that was read is put back: whoever takes the socket next gets it.
- * Settles with undefined when what comes is no TLS, or the client ends first.
+ * Settles with `foreign` when what comes is no TLS, with `closed` when the client ends first.
  * @param socket paused, with nothing read from it
  */
-export function readClientHello(socket: Socket): Promise<ClientHello | undefined> {
-  const { promise, resolve } = Promise.withResolvers<ClientHello | undefined>();
+export function readClientHello(socket: Socket): Promise<ClientHello | 'foreign' | 'closed'> {
+  const { promise, resolve } = Promise.withResolvers<ClientHello | 'foreign' | 'closed'>();
   let bytes: Buffer = Buffer.alloc(0);
-  const settle = (hello: ClientHello | undefined) => {
+  const settle = (hello: ClientHello | 'foreign' | 'closed') => {
     socket.off('readable', read).off('end', ended).off('error', ended).off('close', ended);
     // Nobody can be given what came before an end that has been told.
     if (bytes.length > 0 && !socket.readableEnded) socket.unshift(bytes);
@@ -33,13 +33,14 @@ export function readClientHello(socket: Socket): Promise<ClientHello | undefined
   const read = () => {
     for (let chunk: Buffer | null = socket.read(); chunk; chunk = socket.read())
       bytes = bytes.length === 0 ? chunk : Buffer.concat([bytes, chunk]);
-    if (bytes.length > 0 && bytes[0] !== HANDSHAKE) return settle(undefined);
+    if (bytes.length > 0 && bytes[0] !== HANDSHAKE) return settle('foreign');
     if (bytes.length < HEADER) return;
     const length = bytes.readUInt16BE(3);
-    if (length > LARGEST) return settle(undefined);
-    if (bytes.length >= HEADER + length) settle(parseClientHello(bytes.subarray(HEADER, HEADER + length)));
+    if (length > LARGEST) return settle('foreign');
+    if (bytes.length >= HEADER + length)
+      settle(parseClientHello(bytes.subarray(HEADER, HEADER + length)) ?? 'foreign');
   };
-  const ended = () => settle(undefined);
+  const ended = () => settle('closed');
   socket.on('readable', read).on('end', ended).on('error', ended).on('close', ended);
   return promise;
 }

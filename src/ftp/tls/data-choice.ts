@@ -3,18 +3,19 @@ import type { ResumePolicy } from '../../config.ts';
 import { verifiedCertificate } from './client-certificate.ts';
 import { readClientHello } from './client-hello.ts';
 import { DataTls } from './data-tls.ts';
-import { HandshakeError, handshake } from './handshake.ts';
+import { HandshakeError, type HandshakeFailure, handshake } from './handshake.ts';
 import type { SessionTls } from './session-tls.ts';
 
 /**
  * Why a data connection is not secured.
  *
- * - `failed`: no TLS, or none that both sides speak; `timeout`: none in time; `aborted`: the transfer was cut
+ * - `closed`: by the client, before its handshake; `failed`: no TLS, or none that both sides speak; `timeout`: none in
+ *   time; `aborted`: the transfer was cut
  * - `not-resumed`: it does not resume this session, as it must
  * - `ambiguous`: several connections came, and none proves whose it is
  * - `certificate`: it lacks the control connection's client certificate
  */
-export type DataTlsFailure = HandshakeError['reason'] | 'not-resumed' | 'ambiguous' | 'certificate';
+export type DataTlsFailure = HandshakeFailure | 'not-resumed' | 'ambiguous' | 'certificate';
 
 /** A data connection could not be secured, or not proven to be the session's own. */
 export class DataTlsError extends Error {
@@ -133,7 +134,7 @@ async function helloOf(raw: Socket, { timeout, signal }: DataTlsOptions) {
   if (signal.aborted) onAbort();
   try {
     const hello = await Promise.race([readClientHello(raw), given]);
-    if (typeof hello !== 'object') throw new DataTlsError(hello ?? 'failed');
+    if (typeof hello !== 'object') throw new DataTlsError(hello === 'foreign' ? 'failed' : hello);
     return hello;
   } finally {
     clearTimeout(timer);

@@ -1,14 +1,14 @@
 import type { TLSSocket } from 'node:tls';
 
+/** `closed`: the client ended or reset the connection; `failed`: both sides could not agree. */
+export type HandshakeFailure = 'closed' | 'failed' | 'timeout' | 'aborted';
+
 /** Why a handshake did not come about. `cause` holds OpenSSL's error where there was one. */
 export class HandshakeError extends Error {
   override readonly name = 'HandshakeError';
-  readonly reason: 'failed' | 'timeout' | 'aborted';
-  constructor(reason: 'failed' | 'timeout' | 'aborted', options?: ErrorOptions) {
-    super(
-      reason === 'timeout' ? 'no TLS handshake within the time allowed' : `TLS handshake ${reason}`,
-      options,
-    );
+  readonly reason: HandshakeFailure;
+  constructor(reason: HandshakeFailure, options?: ErrorOptions) {
+    super(`no TLS handshake: ${reason}`, options);
     this.reason = reason;
   }
 }
@@ -23,10 +23,10 @@ export async function handshake(
   { timeout, signal }: { timeout: number; signal?: AbortSignal | undefined },
 ): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const fail = (reason: HandshakeError['reason'], cause?: unknown) =>
-    reject(new HandshakeError(reason, { cause }));
-  const onError = (error: Error) => fail('failed', error);
-  const onClose = () => fail('failed');
+  const fail = (reason: HandshakeFailure, cause?: unknown) => reject(new HandshakeError(reason, { cause }));
+  const onError = (error: NodeJS.ErrnoException) =>
+    fail(error.code === 'ECONNRESET' || error.code === 'EPIPE' ? 'closed' : 'failed', error);
+  const onClose = () => fail('closed');
   const onAbort = () => fail('aborted');
   const timer = setTimeout(fail, timeout, 'timeout');
   tls.once('secure', resolve).on('error', onError).on('end', onClose).on('close', onClose);

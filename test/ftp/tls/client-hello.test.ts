@@ -34,14 +34,14 @@ test.for(['TLSv1.2', 'TLSv1.3'] as const)('a hello of %s is read and put back wh
   tls.destroy();
 });
 
-test.for<readonly [string, string | Buffer]>([
-  ['clear text', 'USER demo\r\n'],
-  ['the beginning of a hello', Buffer.from([22, 3, 1, 2, 0, 1])],
-  ['nothing', ''],
-])('%s is no hello', async ([, bytes]) => {
+test.for<readonly [string, string | Buffer, string]>([
+  ['clear text', 'USER demo\r\n', 'foreign'],
+  ['the beginning of a hello', Buffer.from([22, 3, 1, 2, 0, 1]), 'closed'],
+  ['nothing', '', 'closed'],
+])('%s is no hello', async ([, bytes, outcome]) => {
   const { server, client } = await connected();
   client.end(bytes);
-  expect(await readClientHello(server)).toBeUndefined();
+  expect(await readClientHello(server)).toBe(outcome);
 });
 
 /** A hello with one extension. */

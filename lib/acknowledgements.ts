@@ -1,7 +1,7 @@
 import { type Stack, Validations } from 'aws-cdk-lib';
 import type { Deployment } from './configuration.ts';
 import type { Gateway } from './gateway.ts';
-import { userRoles } from './roles.ts';
+import { userRoles, userSecrets } from './roles.ts';
 import type { Storage } from './storage.ts';
 
 /** Findings of cdk-nag that stand, each with its reason; whatever else it finds fails the synthesis. */
@@ -15,6 +15,7 @@ export function acknowledge(storage: Storage, gateway: Gateway, config: Deployme
     "Access logs of the bucket are the operator's choice: Ferry's own log names every transfer",
   );
   on(gateway, 'ELB2', 'Access logs of a Network Load Balancer cover TLS listeners only, and there are none');
+  on(gateway, 'ECS4', 'CPU and memory come without it; its metrics would cost more than the tasks');
   on(gateway, 'ECS2', 'The environment holds names and addresses; secrets are read at run time');
   if (config.allowedCidrs.includes('0.0.0.0/0'))
     on(gateway, 'EC23', 'The operator has decided to serve everybody: allowedCidrs has no default');
@@ -28,20 +29,25 @@ function wildcards(
   gateway: Gateway,
   config: Deployment,
 ): { text: string; reason: string }[] {
-  const { cluster, rolePath, users, buckets } = { ...config, cluster: gateway.cluster };
-  const account = '<AWS::Region>:<AWS::AccountId>';
-  const region = config.region && config.account ? `${config.region}:${config.account}` : account;
-  const bucketArn = config.bucket
-    ? `arn:<AWS::Partition>:s3:::${config.bucket}`
+  const { cluster } = gateway;
+  const { rolePath, users, buckets } = config;
+  const bucket = (name: string) =>
+    flat(gateway, gateway.formatArn({ service: 's3', region: '', account: '', resource: name }));
+  // An import is written by the name of its export.
+  const own = config.bucket
+    ? bucket(config.bucket)
     : flat(storage, storage.exportValue(storage.bucket.bucketArn));
   const bucketReason =
     'The objects of one bucket: what users may do within it their mounts and permissions decide';
   return [
     { text: '*', reason: 'ecr:GetAuthorizationToken knows no resource' },
-    { text: `${bucketArn}/*`, reason: bucketReason },
-    ...buckets.map((name) => ({ text: `arn:<AWS::Partition>:s3:::${name}/*`, reason: bucketReason })),
+    { text: `${own}/*`, reason: bucketReason },
+    ...buckets.map((name) => ({ text: `${bucket(name)}/*`, reason: bucketReason })),
     {
-      text: `arn:<AWS::Partition>:ecs:${region}:task/${flat(gateway, cluster.clusterName)}/*`,
+      text: flat(
+        gateway,
+        gateway.formatArn({ service: 'ecs', resource: 'task', resourceName: `${cluster.clusterName}/*` }),
+      ),
       reason: 'A task learns its id only when it runs; it may describe tasks of its own cluster, no others',
     },
     ...(rolePath
@@ -50,7 +56,7 @@ function wildcards(
     ...(typeof users === 'object' && 'secrets' in users
       ? [
           {
-            text: `arn:<AWS::Partition>:secretsmanager:${region}:secret:${users.secrets}*`,
+            text: flat(gateway, userSecrets(gateway, users.secrets)),
             reason: 'One secret for each user, below one prefix',
           },
         ]

@@ -20,7 +20,8 @@ export function sharedEnvironment(
 ): Environment {
   const tls = config.certificate !== undefined;
   return {
-    FERRY_HOST: '::',
+    // The load balancer speaks IPv4 only.
+    FERRY_HOST: '0.0.0.0',
     FERRY_PORT: String(CONTAINER_PORTS.control),
     FERRY_TLS: tls ? 'login' : 'off',
     FERRY_TLS_PORT: tls ? String(CONTAINER_PORTS.implicit) : 'off',

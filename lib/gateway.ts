@@ -31,7 +31,8 @@ export class Gateway extends Stack {
     const securityGroup = tasksOf(network.vpc);
     const cluster = new ecs.Cluster(this, 'Cluster', {
       vpc: network.vpc,
-      containerInsightsV2: ecs.ContainerInsights.ENABLED,
+      // Its metrics cost more than the tasks; those that ECS gives for nothing are enough for the alarms.
+      containerInsightsV2: ecs.ContainerInsights.DISABLED,
     });
     const logGroup = new logs.LogGroup(this, 'Logs', {
       retention: logs.RetentionDays.ONE_MONTH,

@@ -1,4 +1,4 @@
-import { Fn, Stack } from 'aws-cdk-lib';
+import { Fn, Stack, Validations } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import type { Construct } from 'constructs';
@@ -82,14 +82,14 @@ function existing(scope: Construct, { network, plan, egress }: Deployment): Netw
   const vpc = ec2.Vpc.fromVpcAttributes(scope, 'Vpc', {
     vpcId: network.vpcId,
     availabilityZones: [...plan.zones],
+    publicSubnetIds: network.loadBalancerSubnetIds,
+    privateSubnetIds: network.taskSubnetIds,
   });
-  const subnets = (name: string, ids: readonly string[]) =>
-    ids.map((subnetId, zone) =>
-      ec2.Subnet.fromSubnetAttributes(scope, `${name}-${zone}`, {
-        subnetId,
-        availabilityZone: plan.zones[zone] ?? '',
-      }),
-    );
+  for (const subnet of [...vpc.publicSubnets, ...vpc.privateSubnets])
+    Validations.of(subnet).acknowledge({
+      id: 'Annotation::@aws-cdk/aws-ec2:noSubnetRouteTableId',
+      reason: 'Route tables are named in the configuration, for the S3 endpoint alone',
+    });
   if (network.routeTableIds.length > 0)
     new ec2.CfnVPCEndpoint(scope, 'S3Endpoint', {
       vpcId: network.vpcId,
@@ -98,8 +98,8 @@ function existing(scope: Construct, { network, plan, egress }: Deployment): Netw
     });
   return {
     vpc,
-    loadBalancerSubnets: subnets('LoadBalancerSubnet', network.loadBalancerSubnetIds),
-    taskSubnets: subnets('TaskSubnet', network.taskSubnetIds),
+    loadBalancerSubnets: vpc.publicSubnets,
+    taskSubnets: vpc.privateSubnets,
     assignPublicIp: egress === 'public',
   };
 }

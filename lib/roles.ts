@@ -31,6 +31,16 @@ export function userRoles(scope: Construct, { rolePath }: Deployment): string | 
   });
 }
 
+/** ARNs of the secrets of users, as a pattern that ends in `*`: their names begin with the prefix. */
+export function userSecrets(scope: Construct, prefix: string): string {
+  return Stack.of(scope).formatArn({
+    service: 'secretsmanager',
+    resource: 'secret',
+    resourceName: `${prefix}*`,
+    arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+  });
+}
+
 /** The role with which tasks run: every statement is written here, none is granted by a construct. */
 export function taskRole(
   scope: Construct,
@@ -64,14 +74,7 @@ export function taskRole(
   if (secrets.length > 0) allow('Secrets', ACTIONS.secret, secrets);
   const { users } = config;
   if (typeof users === 'object' && 'secrets' in users)
-    allow('UserSecrets', ACTIONS.secret, [
-      stack.formatArn({
-        service: 'secretsmanager',
-        resource: 'secret',
-        resourceName: `${users.secrets}*`,
-        arnFormat: ArnFormat.COLON_RESOURCE_NAME,
-      }),
-    ]);
+    allow('UserSecrets', ACTIONS.secret, [userSecrets(scope, users.secrets)]);
   if (typeof users === 'object' && 'lambda' in users)
     allow('UserFunction', ['lambda:InvokeFunction'], [users.lambda]);
   const roles = userRoles(scope, config);

@@ -1,1 +1,17 @@
-export type MetricName = 'CertificateDays'|'EventLoopDelay'|'Replies421'|'Replies425'|'S3Errors'|'S3Denials'|'S3Requests'|'IdentityErrors'|'UploadsBroken'|'UploadsParked'|'Sessions'|'Logins'|'LoginsRefused'|'Transfers'|'BytesIn'|'BytesOut';
+export type MetricName =
+  | 'CertificateDays'
+  | 'EventLoopDelay'
+  | 'Replies421'
+  | 'Replies425'
+  | 'S3Errors'
+  | 'S3Denials'
+  | 'S3Requests'
+  | 'IdentityErrors'
+  | 'UploadsBroken'
+  | 'UploadsParked'
+  | 'Sessions'
+  | 'Logins'
+  | 'LoginsRefused'
+  | 'Transfers'
+  | 'BytesIn'
+  | 'BytesOut';

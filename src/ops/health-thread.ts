@@ -57,7 +57,7 @@ const server = createServer((request, response) => {
   if (before !== undefined) {
     if (before === Number.POSITIVE_INFINITY) firstProbe.set(name, performance.now());
     isReady();
-    answer(response, alive(), alive() ? 'ready' : 'the main loop has not beaten');
+    return answer(response, alive(), alive() ? 'ready' : 'the main loop has not beaten');
   }
   if (name === 'control' || name === 'implicit') {
     const draining = Atomics.load(shared, 2) === 1n;

@@ -4,7 +4,7 @@ ARG NODE_IMAGE=node:24.21.0-bookworm-slim
 
 FROM ${NODE_IMAGE} AS build
 WORKDIR /ferry
-RUN chown node:node /ferry
+RUN ["chown", "node:node", "/ferry"]
 USER node
 COPY --chown=node:node package.json package-lock.json .npmrc LICENSE ./
 RUN ["npm", "ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"]

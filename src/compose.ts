@@ -4,6 +4,8 @@ import { openStorage, type Storage } from './fs/storage.ts';
 import { PassivePorts } from './ftp/passive-ports.ts';
 import { FtpServer } from './ftp/server.ts';
 import { configuredLogins } from './identity/login.ts';
+import { taskDescriber } from './ops/ecs.ts';
+import { joinFleet } from './ops/fleet.ts';
 import type { Log } from './ops/log.ts';
 import { StorageHealth } from './ops/storage-health.ts';
 
@@ -18,8 +20,9 @@ export interface Ferry {
   /** Settles when what earlier processes left in the bucket has been looked through, or cannot be; never rejects. */
   readonly ready: Promise<void>;
   /**
-   * Accepts nobody any more, lets running transfers finish, and lets go of everything.
-   * @param within milliseconds; transfers that run on are cut then
+   * Accepts nobody any more, lets running transfers finish, and lets go of everything. May be called again with a
+   * nearer deadline.
+   * @param within milliseconds; transfers that run on are cut then. Infinity: they are not
    */
   close(within: number): Promise<void>;
 }
@@ -27,12 +30,18 @@ export interface Ferry {
 /**
  * Makes a server as configured: config -> objects -> listen.
  * @param parts.storageAvailable whether S3 answered lately; watched where it is not given
+ * @param parts.ecs endpoint of ECS, where the process runs in a task
+ * @param parts.onLeaving called once, when ECS is taking the task out of service
  * @throws ListenError, ControlPortError
  */
 export async function openFerry(
   config: Config,
   log: Log,
-  parts: { readonly storageAvailable?: () => boolean } = {},
+  parts: {
+    readonly storageAvailable?: () => boolean;
+    readonly ecs?: string | undefined;
+    readonly onLeaving?: () => void;
+  } = {},
 ): Promise<Ferry> {
   const { bucket, limits, host } = config;
   const downloads = limits.sessions * config.downloadConnections;
@@ -44,6 +53,15 @@ export async function openFerry(
     ports: config.passivePorts,
     onRefused: (refusal) => log.info({ event: 'refused', ...refusal }),
   });
+  const { ecs = '', onLeaving = () => {} } = parts;
+  const member = await joinFleet(config, log, {
+    metrics: () => '',
+    describe: taskDescriber(ecs),
+    onLeaving,
+  }).catch(async (error) => {
+    await passivePorts.close();
+    throw error;
+  });
   const server = await FtpServer.listen({
     config,
     log,
@@ -51,8 +69,10 @@ export async function openFerry(
     storageOf: () => storage,
     authenticate: configuredLogins(config),
     storageAvailable: parts.storageAvailable ?? (() => health.available),
+    holding: () => member.holding,
   }).catch(async (error) => {
     await passivePorts.close();
+    await member.close();
     throw error;
   });
   if (!parts.storageAvailable) void health.watch();
@@ -62,8 +82,10 @@ export async function openFerry(
     passivePorts,
     storage,
     async close(within) {
+      member.leave();
       await server.drain(within);
       await passivePorts.close();
+      await member.close();
       health.close();
       storage.ledger.close();
       store.close();

@@ -124,6 +124,19 @@ export interface Config {
   readonly mtime: 'upload' | 'stored';
   /** Milliseconds for which a broken upload can be resumed; 0: not at all. */
   readonly parking: number;
+  /** Port of health, readiness and metrics, 0 to 65535; undefined: none. */
+  readonly healthPort: number | undefined;
+  /** How the process behaves as one of many behind a load balancer. All in milliseconds; 0 outside a fleet. */
+  readonly fleet: {
+    /** Least age of the process before it serves anybody. */
+    readonly hold: number;
+    /** Age that the first health check of each passive port must have by then. */
+    readonly probed: number;
+    /** From the start of a drain: for how long new connections may still come, and get 421. */
+    readonly lag: number;
+    /** Where the process learns of its task's state; undefined: not in ECS. */
+    readonly task: { readonly metadata: string; readonly interval: number } | undefined;
+  };
   readonly log: 'pretty' | 'json' | undefined;
   readonly banner: string;
   readonly welcome: string;
@@ -227,6 +240,9 @@ export function parseEnvironment(env: Readonly<Record<string, string | undefined
   const name = optional('FERRY_USER', userName);
   const secret = optional('FERRY_PASSWORD', password);
   const bucket = optional('FERRY_BUCKET', bucketName);
+  const ecs = or('FERRY_ECS', onOff, false);
+  // Not Ferry's own, but ECS's: it tells every container where to ask (task metadata endpoint, version 4).
+  const metadataUri = env.ECS_CONTAINER_METADATA_URI_V4;
 
   const config: Config = {
     host: or('FERRY_HOST', address, '127.0.0.1'),
@@ -288,6 +304,16 @@ export function parseEnvironment(env: Readonly<Record<string, string | undefined
     overwrite: or('FERRY_OVERWRITE', oneOf('replace', 'refuse', 'number'), 'replace'),
     mtime: or('FERRY_MTIME', oneOf('upload', 'stored'), 'upload'),
     parking: or('FERRY_RESUME', parking, DAY),
+    healthPort: unlessOff(or('FERRY_HEALTH_PORT', orOff(port, 'a port from 0 to 65535'), 'off')),
+    fleet: {
+      hold: or('FERRY_HOLD', duration(0), 0),
+      probed: or('FERRY_HOLD_PROBES', duration(0), 0),
+      lag: or('FERRY_DRAIN_LAG', duration(0), 0),
+      task:
+        ecs && metadataUri !== undefined
+          ? { metadata: metadataUri, interval: or('FERRY_ECS_INTERVAL', duration(1), 12_000) }
+          : undefined,
+    },
     log: optional('FERRY_LOG', oneOf('pretty', 'json')),
     banner: or('FERRY_BANNER', text, 'Ferry ready.'),
     welcome: or('FERRY_WELCOME', text, 'Logged in.'),

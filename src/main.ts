@@ -8,7 +8,12 @@ import { openLog } from './ops/log.ts';
 async function main(): Promise<void> {
   const config = parseEnvironment(process.env);
   const log = openLog(config.log ?? (process.stdout.isTTY ? 'pretty' : 'json'));
-  const ferry = await openFerry(config, log);
+  const leave = async () => {
+    await ferry.close(Number.POSITIVE_INFINITY);
+    if (process.connected) process.disconnect();
+  };
+  const ecs = process.env.AWS_ENDPOINT_URL_ECS;
+  const ferry = await openFerry(config, log, { ecs, onLeaving: () => void leave() });
   const { server, passivePorts } = ferry;
   const listening = { host: config.host, port: server.port, passivePorts: passivePorts.ports };
   log.info({ event: 'listening', ...listening });

@@ -1,4 +1,5 @@
 import { createServer, type Server, type Socket } from 'node:net';
+import { setTimeout as wait } from 'node:timers/promises';
 import { unmapAddress } from './address.ts';
 import { formatReply, reply } from './reply.ts';
 import { Session, type SessionContext } from './session.ts';
@@ -18,6 +19,8 @@ export class FtpServer {
   readonly #sessions = new Map<Session, Promise<void>>();
   readonly #perAddress = new Map<string, number>();
   #draining = false;
+  /** Settles when no new connection can come any more. */
+  #lagOver: Promise<unknown> | undefined;
 
   private constructor(context: SessionContext) {
     this.#context = context;
@@ -54,16 +57,21 @@ export class FtpServer {
   }
 
   /**
-   * Accepts nobody any more, ends idle sessions with 421, and lets running transfers finish.
-   * @param within milliseconds; transfers that run on are cut then
+   * Accepts nobody any more, ends idle sessions with 421, and lets running transfers finish. Behind a load balancer
+   * that has not heard of it yet, new connections get 421 meanwhile. May be called again with a nearer deadline.
+   * @param within milliseconds; transfers that run on are cut then. Infinity: they are not
    */
   async drain(within: number): Promise<void> {
+    const { lag } = this.#context.config.fleet;
+    if (lag === 0) this.#server.close();
+    this.#lagOver ??= lag === 0 ? Promise.resolve() : wait(lag);
     this.#draining = true;
-    this.#server.close();
     for (const session of this.#sessions.keys()) session.drain();
-    const deadline = setTimeout(() => this.stop(), within);
+    const late = Number.isFinite(within) ? wait(within, undefined, { ref: false }) : undefined;
+    const done = Promise.all([...this.#sessions.values(), this.#lagOver]);
+    await Promise.race([done, ...(late ? [late] : [])]);
+    this.stop();
     await Promise.all(this.#sessions.values());
-    clearTimeout(deadline);
   }
 
   /** Cuts every transfer and ends every session. */
@@ -91,6 +99,7 @@ export class FtpServer {
     const { sessions, sessionsPerAddress } = this.#context.config.limits;
     if (address === '') return 'Gone already.';
     if (this.#draining) return 'Server is shutting down.';
+    if (this.#context.holding()) return 'Not ready yet, try again.';
     if (this.#sessions.size >= sessions) return 'Too many connections, try again later.';
     const here = this.#perAddress.get(address) ?? 0;
     return here >= sessionsPerAddress ? 'Too many connections from your address.' : undefined;

@@ -32,6 +32,8 @@ export interface SessionContext {
   readonly log: Log;
   /** Whether S3 answered lately; logins get 421 while it does not. */
   readonly storageAvailable: () => boolean;
+  /** Whether the process holds itself back: nobody is served yet, and no passive port granted. */
+  readonly holding: () => boolean;
 }
 
 const NO_LOGIN = 'Please log in with USER and PASS.';

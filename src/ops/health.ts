@@ -15,7 +15,7 @@ export interface HealthOptions extends HoldOptions {
   readonly port: number;
   readonly passivePorts: readonly number[];
   /** Prometheus text; asked for by GET /metrics. */
-  readonly metrics: () => string;
+  readonly metrics: () => string | Promise<string>;
   /** How often the main loop shows that it lives, and how old its last beat may be. */
   readonly beat?: number;
   readonly dead?: number;
@@ -53,7 +53,7 @@ export async function openHealth(options: HealthOptions): Promise<Health> {
     once(worker, 'error').then(([error]) => Promise.reject(error)),
   ]);
   const timer = setInterval(live, beat).unref();
-  worker.on('message', () => worker.postMessage(metrics()));
+  worker.on('message', () => void Promise.resolve(metrics()).then((text) => worker.postMessage(text)));
   worker.unref();
   return {
     port: first.port,

@@ -241,8 +241,9 @@ export function parseEnvironment(env: Readonly<Record<string, string | undefined
   const secret = optional('FERRY_PASSWORD', password);
   const bucket = optional('FERRY_BUCKET', bucketName);
   const ecs = or('FERRY_ECS', onOff, false);
-  // Not Ferry's own, but ECS's: it tells every container where to ask (task metadata endpoint, version 4).
-  const metadataUri = env.ECS_CONTAINER_METADATA_URI_V4;
+  const interval = or('FERRY_ECS_INTERVAL', duration(1), 12_000);
+  // ECS tells it to every container (ECS developer guide, task metadata endpoint version 4).
+  const metadata = env.ECS_CONTAINER_METADATA_URI_V4;
 
   const config: Config = {
     host: or('FERRY_HOST', address, '127.0.0.1'),
@@ -309,10 +310,7 @@ export function parseEnvironment(env: Readonly<Record<string, string | undefined
       hold: or('FERRY_HOLD', duration(0), 0),
       probed: or('FERRY_HOLD_PROBES', duration(0), 0),
       lag: or('FERRY_DRAIN_LAG', duration(0), 0),
-      task:
-        ecs && metadataUri !== undefined
-          ? { metadata: metadataUri, interval: or('FERRY_ECS_INTERVAL', duration(1), 12_000) }
-          : undefined,
+      task: ecs && metadata !== undefined ? { metadata, interval } : undefined,
     },
     log: optional('FERRY_LOG', oneOf('pretty', 'json')),
     banner: or('FERRY_BANNER', text, 'Ferry ready.'),

@@ -64,7 +64,7 @@ export class FtpServer {
   async drain(within: number): Promise<void> {
     const { lag } = this.#context.config.fleet;
     if (lag === 0) this.#server.close();
-    this.#lagOver ??= lag === 0 ? Promise.resolve() : wait(lag);
+    this.#lagOver ??= lag === 0 ? Promise.resolve() : wait(lag, undefined, { ref: false });
     this.#draining = true;
     for (const session of this.#sessions.keys()) session.drain();
     const late = Number.isFinite(within) ? wait(within, undefined, { ref: false }) : undefined;

@@ -4,7 +4,6 @@ import { openStorage, type Storage } from './fs/storage.ts';
 import { PassivePorts } from './ftp/passive-ports.ts';
 import { FtpServer } from './ftp/server.ts';
 import { configuredLogins } from './identity/login.ts';
-import { taskDescriber } from './ops/ecs.ts';
 import { joinFleet } from './ops/fleet.ts';
 import type { Log } from './ops/log.ts';
 import { StorageHealth } from './ops/storage-health.ts';
@@ -30,7 +29,6 @@ export interface Ferry {
 /**
  * Makes a server as configured: config -> objects -> listen.
  * @param parts.storageAvailable whether S3 answered lately; watched where it is not given
- * @param parts.ecs endpoint of ECS, where the process runs in a task
  * @param parts.onLeaving called once, when ECS is taking the task out of service
  * @throws ListenError, ControlPortError
  */
@@ -39,7 +37,6 @@ export async function openFerry(
   log: Log,
   parts: {
     readonly storageAvailable?: () => boolean;
-    readonly ecs?: string | undefined;
     readonly onLeaving?: () => void;
   } = {},
 ): Promise<Ferry> {
@@ -53,10 +50,9 @@ export async function openFerry(
     ports: config.passivePorts,
     onRefused: (refusal) => log.info({ event: 'refused', ...refusal }),
   });
-  const { ecs = '', onLeaving = () => {} } = parts;
+  const { onLeaving = () => {} } = parts;
   const member = await joinFleet(config, log, {
     metrics: () => '',
-    describe: taskDescriber(ecs),
     onLeaving,
   }).catch(async (error) => {
     await passivePorts.close();

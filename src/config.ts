@@ -243,7 +243,7 @@ export function parseEnvironment(env: Readonly<Record<string, string | undefined
   const ecs = or('FERRY_ECS', onOff, false);
   const interval = or('FERRY_ECS_INTERVAL', duration(1), 12_000);
   // ECS tells it to every container (ECS developer guide, task metadata endpoint version 4).
-  const metadata = env.ECS_CONTAINER_METADATA_URI_V4;
+  const uri = env.ECS_CONTAINER_METADATA_URI_V4;
 
   const config: Config = {
     host: or('FERRY_HOST', address, '127.0.0.1'),
@@ -310,7 +310,7 @@ export function parseEnvironment(env: Readonly<Record<string, string | undefined
       hold: or('FERRY_HOLD', duration(0), 0),
       probed: or('FERRY_HOLD_PROBES', duration(0), 0),
       lag: or('FERRY_DRAIN_LAG', duration(0), 0),
-      task: ecs && metadata !== undefined ? { metadata, interval } : undefined,
+      task: ecs && uri !== undefined ? { metadata: uri, interval } : undefined,
     },
     log: optional('FERRY_LOG', oneOf('pretty', 'json')),
     banner: or('FERRY_BANNER', text, 'Ferry ready.'),

@@ -12,8 +12,7 @@ async function main(): Promise<void> {
     await ferry.close(Number.POSITIVE_INFINITY);
     if (process.connected) process.disconnect();
   };
-  const ecs = process.env.AWS_ENDPOINT_URL_ECS;
-  const ferry = await openFerry(config, log, { ecs, onLeaving: () => void leave() });
+  const ferry = await openFerry(config, log, { onLeaving: () => void leave() });
   const { server, passivePorts } = ferry;
   const listening = { host: config.host, port: server.port, passivePorts: passivePorts.ports };
   log.info({ event: 'listening', ...listening });

@@ -66,6 +66,8 @@ test('every setting but the bucket has a default', () => {
     mtime: 'upload',
     parking: 86_400_000,
     log: undefined,
+    healthPort: undefined,
+    fleet: { hold: 0, probed: 0, lag: 0, task: undefined },
     banner: 'Ferry ready.',
     welcome: 'Logged in.',
     trace: undefined,

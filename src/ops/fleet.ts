@@ -1,7 +1,8 @@
 import type { Config } from '../config.ts';
+import { taskDescriber } from './ecs.ts';
 import { openHealth } from './health.ts';
 import type { Log } from './log.ts';
-import { type DescribeTask, watchOwnTask } from './own-task.ts';
+import { watchOwnTask } from './own-task.ts';
 
 /** What a process of a fleet shows to the load balancer, and learns of its own task. */
 export interface FleetMember {
@@ -23,15 +24,14 @@ export interface FleetMember {
 export async function joinFleet(
   { host, healthPort, passivePorts, fleet }: Config,
   log: Log,
-  parts: { readonly metrics: () => string; readonly describe: DescribeTask; readonly onLeaving: () => void },
+  { metrics, onLeaving }: { readonly metrics: () => string; readonly onLeaving: () => void },
 ): Promise<FleetMember> {
   const { hold, probed, task } = fleet;
   const health =
     healthPort === undefined
       ? undefined
-      : await openHealth({ host, port: healthPort, passivePorts, hold, probed, metrics: parts.metrics });
-  const { describe, onLeaving } = parts;
-  const stopWatching = task && watchOwnTask(task.metadata, describe, { ...task, log, onLeaving });
+      : await openHealth({ host, port: healthPort, passivePorts, hold, probed, metrics });
+  const stopWatching = task && watchOwnTask(task.metadata, taskDescriber(), { ...task, log, onLeaving });
   return {
     get holding() {
       return health !== undefined && !health.ready;

@@ -135,7 +135,6 @@ async function end(first: ChildProcess, second?: ChildProcess): Promise<void> {
     second.kill('SIGTERM');
     await once(second, 'exit');
   }
-  process.removeAllListeners('SIGINT').removeAllListeners('SIGTERM');
 }
 
 /** What is shown when all runs: where to connect, and as whom. */

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
-import { TLSSocket } from 'node:tls';
 import { readDirectly } from './direct-read.ts';
 import type { Pace } from './pace.ts';
+import { DataTls } from './tls/data-tls.ts';
 
 /** How a data connection ended before its time. */
 export type DataFailure = 'reset' | 'stalled' | 'aborted';
@@ -65,18 +65,15 @@ export class UploadBody {
   constructor(accepted: Socket, options: TransferOptions) {
     this.#options = options;
     this.#portion = Math.min(options.upload?.portion ?? READ, READ);
-    // TLS has the socket for itself, and its own buffers.
-    const direct =
-      accepted instanceof TLSSocket
-        ? undefined
-        : readDirectly(
-            accepted,
-            () => this.#next(),
-            (bytes, buffer) => this.#landed(bytes, buffer),
-          );
-    this.direct = direct !== undefined;
+    const next = () => this.#next();
+    const landed = (bytes: number, buffer: Uint8Array) => this.#landed(bytes, buffer);
+    const secured = accepted instanceof DataTls ? accepted : undefined;
+    const direct = secured ? undefined : readDirectly(accepted, next, landed);
+    this.direct = secured ? secured.readDirectly(next, landed) : direct !== undefined;
     this.socket = direct ?? accepted;
-    if (!direct) this.socket.on('data', (chunk: Buffer) => this.#take(chunk)).pause();
+    // In TLS some may have come with the handshake.
+    for (let chunk: Buffer | null = secured?.read(); chunk; chunk = secured?.read()) this.#take(chunk);
+    if (!this.direct) this.socket.on('data', (chunk: Buffer) => this.#take(chunk)).pause();
     this.#listen(this.socket, options);
   }
 

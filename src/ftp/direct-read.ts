@@ -1,4 +1,5 @@
 import { Socket, type SocketConstructorOpts } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 
 /** What Node's sockets have beyond their documented surface, as far as it is needed here. */
 interface WithHandle {
@@ -29,6 +30,29 @@ export function readDirectly(
   // Without its handle this only tells the server that one accepted socket object is gone.
   socket.destroy();
   return direct;
+}
+
+/**
+ * The same for a TLS socket, which keeps its handle: Node offers `onread` only where it opens the connection itself,
+ * so what `onread` sets in a socket is set here.
+ * @param socket what it has read already is read by `read()`, as ever
+ * @returns false where this Node does not allow it: then use `data` events
+ */
+export function readTlsDirectly(
+  socket: TLSSocket,
+  buffer: () => Uint8Array,
+  callback: (bytes: number, into: Uint8Array) => boolean,
+): boolean {
+  const { _handle: handle } = socket as unknown as { _handle: object | null };
+  const symbols = Object.getOwnPropertySymbols(socket);
+  const [first, called, next] = ['kBuffer', 'kBufferCb', 'kBufferGen'].map((name) =>
+    symbols.find(({ description }) => description === name),
+  );
+  if (!handle || !('useUserBuffer' in handle) || !first || !called || !next) return false;
+  const into = buffer();
+  Object.assign(socket, { [first]: into, [called]: callback, [next]: buffer });
+  (handle as { useUserBuffer(into: Uint8Array): void }).useUserBuffer(into);
+  return true;
 }
 
 /**

@@ -20,3 +20,7 @@ export function testCertificate(): Issued {
   made ??= makeAuthority('Ferry test CA').issue('localhost');
   return made;
 }
+
+/** What STAT says of the connections of this run's clients. */
+export const IN_FORCE =
+  TEST_SECURITY === 'plain' ? 'in clear, data: in clear' : 'TLSv1.3 TLS_AES_256_GCM_SHA384, data: TLS';

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { type SecureContext, TLSSocket } from 'node:tls';
+import { readTlsDirectly } from '../direct-read.ts';
 import { UploadTransport } from './upload-transport.ts';
 
 /**
@@ -59,7 +60,15 @@ export class DataTls extends TLSSocket {
     return raw === this.#raw;
   }
 
-  /** The one place where bytes come in clear, and the end of them. */
+  /** See readTlsDirectly. */
+  readDirectly(buffer: () => Uint8Array, callback: (bytes: number, into: Uint8Array) => boolean): boolean {
+    return readTlsDirectly(this, buffer, (bytes, into) => {
+      if (!this.#transport) this.#remember();
+      return callback(bytes, into);
+    });
+  }
+
+  /** Where bytes come in clear unless they are read directly, and where the end of them comes. */
   override push(chunk: unknown, encoding?: BufferEncoding): boolean {
     if (chunk === null) this.#ending ??= this.#transport ? 'close-notify' : this.#guess();
     else if (!this.#transport) this.#remember();

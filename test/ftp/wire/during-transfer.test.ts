@@ -4,6 +4,7 @@ import { dialogue, expectInStep } from '../../support/dialogue.ts';
 import { startFerry } from '../../support/ferry.ts';
 import { getObject, keysOf, putObject } from '../../support/objects.ts';
 import type { RawClient } from '../../support/raw-client.ts';
+import { IN_FORCE } from '../../support/test-tls.ts';
 
 /** Begins an upload of which one byte has come. */
 async function beginUpload(client: RawClient, name = 'a.txt'): Promise<Socket> {
@@ -30,6 +31,7 @@ describe('while a transfer runs', () => {
        S:  Connected from 127.0.0.1
        S:  Logged in as demo
        S:  TYPE: I, STRU: F, MODE: S
+       S:  Control connection: ${IN_FORCE}
        S:  STOR under way: 1 bytes
        S: 211 End of status.`,
     );

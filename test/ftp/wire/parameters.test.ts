@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { dialogue } from '../../support/dialogue.ts';
 import { startFerry } from '../../support/ferry.ts';
+import { IN_FORCE } from '../../support/test-tls.ts';
 
 test('TYPE takes A, A N, A T, I and L 8 in any case, before login too', async () => {
   await using ferry = await startFerry();
@@ -228,6 +229,7 @@ describe('STAT without a path', () => {
        S:  Connected from 127.0.0.1
        S:  Not logged in
        S:  TYPE: A, STRU: F, MODE: S
+       S:  Control connection: ${IN_FORCE}
        S:  No transfer under way
        S: 211 End of status.
        C: STAT /
@@ -252,6 +254,7 @@ describe('STAT without a path', () => {
        S:  Connected from 127.0.0.1
        S:  Logged in as demo
        S:  TYPE: I, STRU: F, MODE: S
+       S:  Control connection: ${IN_FORCE}
        S:  No transfer under way
        S: 211 End of status.`,
     );

@@ -127,7 +127,7 @@ describe.concurrent('while an old process drains and a new one starts on one sli
     const refusedBy = running.refused
       .filter(({ host }) => host === task.host)
       .map(({ record }) => record.reason);
-    expect(new Set(refusedBy)).toEqual(new Set(['Not ready yet, try again.']));
+    expect(new Set(refusedBy)).toEqual(new Set(['holding']));
     expect(greetings).toContain('421 Not ready yet, try again.');
     await replaced;
     using served = await guest.enter();

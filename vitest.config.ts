@@ -8,9 +8,28 @@ export default defineConfig({
           name: 'server',
           globalSetup: 'test/support/global-s3.ts',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/clients/**', 'test/local-s3/contract.test.ts'],
+          exclude: ['test/clients/**', 'test/cluster/**', 'test/lib/**', 'test/local-s3/contract.test.ts'],
           testTimeout: 30_000,
           hookTimeout: 30_000,
+        },
+      },
+      {
+        test: {
+          name: 'cloud',
+          include: ['test/lib/**/*.test.ts'],
+          setupFiles: 'test/lib/support/clean-up.ts',
+          // The validator's cold start takes seconds in every file; one test asks for it by itself.
+          env: { CDK_VALIDATION: 'false' },
+          testTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: 'cluster',
+          globalSetup: 'test/support/global-s3.ts',
+          include: ['test/cluster/**/*.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
         },
       },
       {

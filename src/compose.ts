@@ -2,6 +2,7 @@ import type { Config } from './config.ts';
 import { openObjectStore } from './fs/s3.ts';
 import { openStorage, type Storage } from './fs/storage.ts';
 import { openUserStorage } from './fs/user-storage.ts';
+import { passiveAddresses } from './ftp/passive-address.ts';
 import { PassivePorts } from './ftp/passive-ports.ts';
 import { FtpServer } from './ftp/server.ts';
 import { StrangerLog } from './ftp/stranger-log.ts';
@@ -16,11 +17,16 @@ import { openSecretReader } from './identity/secrets.ts';
 import { serveAdmin } from './ops/admin.ts';
 import { type Certificates, openCertificates } from './ops/certificates.ts';
 import { readFileSource } from './ops/file-source.ts';
+import { joinFleet } from './ops/fleet.ts';
 import type { Log } from './ops/log.ts';
+import { Metrics } from './ops/metrics.ts';
 import { StorageHealth } from './ops/storage-health.ts';
 
 /** Connections to S3 for everything but downloads. */
 const REQUESTS = 512;
+
+/** How often metrics go to the log, for CloudWatch. Milliseconds. */
+const MINUTE = 60_000;
 
 /** A server that listens, and what it was made of. */
 export interface Ferry {
@@ -29,11 +35,14 @@ export interface Ferry {
   readonly storage: Storage;
   /** Undefined where the certificate is not this one's to get. */
   readonly certificates: Certificates | undefined;
+  /** Port of the health server; undefined: none. */
+  readonly healthPort: number | undefined;
   /** Settles when what earlier processes left in the bucket has been looked through, or cannot be; never rejects. */
   readonly ready: Promise<void>;
   /**
-   * Accepts nobody any more, lets running transfers finish, and lets go of everything.
-   * @param within milliseconds; transfers that run on are cut then
+   * Accepts nobody any more, lets running transfers finish, and lets go of everything. May be called again with a
+   * nearer deadline.
+   * @param within milliseconds; transfers that run on are cut then. Infinity: they are not
    */
   close(within: number): Promise<void>;
 }
@@ -44,6 +53,8 @@ export interface Ferry {
  * @param parts.authenticate instead of the logins that are configured
  * @param parts.tls the certificate, or none, instead of the configured one
  * @param parts.aws where STS is reached instead of at AWS
+ * @param parts.onLeaving called once, when ECS is taking the task out of service
+ * @param parts.observed given what is to be told of every record of the log
  * @throws ListenError, ControlPortError, AdminSocketError
  */
 export async function openFerry(
@@ -54,6 +65,8 @@ export async function openFerry(
     readonly authenticate?: Authenticate | undefined;
     readonly aws?: AwsOptions | undefined;
     readonly tls?: TlsSource | undefined;
+    readonly onLeaving?: () => void;
+    readonly observed?: (observe: Metrics['observe']) => void;
   } = {},
 ): Promise<Ferry> {
   const { bucket, limits, host } = config;
@@ -90,6 +103,26 @@ export async function openFerry(
     proxies: config.proxies,
     onRefused: ({ reason, ...refusal }) => strangers.write('refused', reason, refusal),
   });
+  const addresses = passiveAddresses(config.passiveAddress, (name, error) =>
+    log.error({ event: 'passive-address', host: name, reason: String(error) }, 'cannot be resolved'),
+  );
+  const metrics: Metrics = new Metrics({
+    sessions: () => server.sessions,
+    transfers: () => server.transfers,
+    memory: () => storage.pool.used,
+    waiting: () => passivePorts.waiting,
+    parked: () => storage.ledger.others,
+    certificateDays: () => certificates?.daysLeft(),
+  });
+  parts.observed?.((record) => metrics.observe(record));
+  const { onLeaving = () => {} } = parts;
+  const member = await joinFleet(config, log, {
+    metrics: () => metrics.text(),
+    onLeaving,
+  }).catch(async (error) => {
+    await passivePorts.close();
+    throw error;
+  });
   const server = await FtpServer.listen({
     config,
     log,
@@ -99,8 +132,12 @@ export async function openFerry(
     storageOf,
     authenticate: parts.authenticate ?? logins.authenticate,
     storageAvailable: parts.storageAvailable ?? (() => health.available),
+    holding: () => member.holding,
+    passiveAddresses: addresses,
+    onReply: (code) => metrics.reply(code),
   }).catch(async (error) => {
     await passivePorts.close();
+    await member.close();
     throw error;
   });
   logins.onChange?.(() => server.endLogins((identity) => logins.holds?.(identity) === false));
@@ -113,7 +150,10 @@ export async function openFerry(
           throw error;
         });
   // After the ports: a start that fails says one thing.
-  await certificates?.start();
+  await Promise.all([certificates?.start(), addresses.start()]);
+  const embedded = config.embeddedMetrics
+    ? setInterval(() => log.info(metrics.embedded()), MINUTE).unref()
+    : undefined;
   if (!parts.storageAvailable) void health.watch();
   return {
     ready: storage.ledger.start(),
@@ -121,13 +161,19 @@ export async function openFerry(
     passivePorts,
     storage,
     certificates,
+    healthPort: member.healthPort,
     async close(within) {
+      member.leave();
+      clearInterval(embedded);
       await server.drain(within);
       await passivePorts.close();
       strangers.flush();
       closeAdmin?.();
       certificates?.close();
       secrets.close();
+      await member.close();
+      metrics.close();
+      addresses.close();
       health.close();
       storage.ledger.close();
       logins.close();

@@ -13,7 +13,6 @@ import {
   exactAddresses,
   folder,
   integer,
-  ipv4,
   metadata,
   NotAllowed,
   networks,
@@ -21,7 +20,9 @@ import {
   onOff,
   orOff,
   type Parse,
+  type PassiveAddressRule,
   parking,
+  passiveAddress,
   password,
   port,
   ports,
@@ -39,6 +40,7 @@ import {
   userName,
   userSource,
 } from './setting-values.ts';
+import type { Setting } from './settings.ts';
 
 /**
  * The environment contract: every setting that main.ts hands over, its default and what it allows.
@@ -51,8 +53,8 @@ export interface Config {
   readonly port: number;
   /** Passive ports, each 0 to 65535. */
   readonly passivePorts: readonly number[];
-  /** The IPv4 address that 227 tells; undefined: the control connection's own. */
-  readonly passiveAddress: string | undefined;
+  /** The addresses that 227 tells, by the client's network; where none fits it is the control connection's own. */
+  readonly passiveAddress: readonly PassiveAddressRule[];
   /** Whether PORT and EPRT are served. */
   readonly active: boolean;
   readonly bucket: string;
@@ -124,6 +126,21 @@ export interface Config {
   readonly mtime: 'upload' | 'stored';
   /** Milliseconds for which a broken upload can be resumed; 0: not at all. */
   readonly parking: number;
+  /** Port of health, readiness and metrics, 0 to 65535; undefined: none. */
+  readonly healthPort: number | undefined;
+  /** Whether metrics are written to the log for CloudWatch, once a minute. */
+  readonly embeddedMetrics: boolean;
+  /** How the process behaves as one of many behind a load balancer. All in milliseconds; 0 outside a fleet. */
+  readonly fleet: {
+    /** Least age of the process before it serves anybody. */
+    readonly hold: number;
+    /** Age that the first health check of each passive port must have by then. */
+    readonly probed: number;
+    /** From the start of a drain: for how long new connections may still come, and get 421. */
+    readonly lag: number;
+    /** Where the process learns of its task's state; undefined: not in ECS. */
+    readonly task: { readonly metadata: string; readonly interval: number } | undefined;
+  };
   readonly log: 'pretty' | 'json' | undefined;
   readonly banner: string;
   readonly welcome: string;
@@ -205,7 +222,7 @@ export function parseEnvironment(env: Readonly<Record<string, string | undefined
   const problems: string[] = [];
   const known = new Set<string>(OF_THE_LAUNCHER);
 
-  function optional<T>(name: string, parse: Parse<T>): T | undefined {
+  function optional<T>(name: Setting, parse: Parse<T>): T | undefined {
     known.add(name);
     const given = env[name];
     if (given === undefined || (given === '' && !SECRET.has(name))) return undefined;
@@ -220,19 +237,23 @@ export function parseEnvironment(env: Readonly<Record<string, string | undefined
     }
   }
 
-  const or = <T>(name: string, parse: Parse<T>, byDefault: T): T => optional(name, parse) ?? byDefault;
+  const or = <T>(name: Setting, parse: Parse<T>, byDefault: T): T => optional(name, parse) ?? byDefault;
 
   const access = or('FERRY_ANONYMOUS', oneOf('off', 'read', 'write'), 'off');
   const anonymousRoot = optional('FERRY_ANONYMOUS_ROOT', folder);
   const name = optional('FERRY_USER', userName);
   const secret = optional('FERRY_PASSWORD', password);
   const bucket = optional('FERRY_BUCKET', bucketName);
+  const ecs = or('FERRY_ECS', onOff, false);
+  const interval = or('FERRY_ECS_INTERVAL', duration(1), 12_000);
+  // ECS tells it to every container (ECS developer guide, task metadata endpoint version 4).
+  const uri = env.ECS_CONTAINER_METADATA_URI_V4;
 
   const config: Config = {
     host: or('FERRY_HOST', address, '127.0.0.1'),
     port: or('FERRY_PORT', port, 2121),
     passivePorts: or('FERRY_PASSIVE_PORTS', ports, ports('8192-8200')),
-    passiveAddress: optional('FERRY_PASSIVE_ADDRESS', ipv4),
+    passiveAddress: or('FERRY_PASSIVE_ADDRESS', passiveAddress, []),
     active: or('FERRY_ACTIVE', onOff, true),
     bucket: bucket ?? '',
     prefix: or('FERRY_PREFIX', prefix, ''),
@@ -288,6 +309,14 @@ export function parseEnvironment(env: Readonly<Record<string, string | undefined
     overwrite: or('FERRY_OVERWRITE', oneOf('replace', 'refuse', 'number'), 'replace'),
     mtime: or('FERRY_MTIME', oneOf('upload', 'stored'), 'upload'),
     parking: or('FERRY_RESUME', parking, DAY),
+    healthPort: unlessOff(or('FERRY_HEALTH_PORT', orOff(port, 'a port from 0 to 65535'), 'off')),
+    embeddedMetrics: or('FERRY_METRICS', oneOf('off', 'cloudwatch'), 'off') === 'cloudwatch',
+    fleet: {
+      hold: or('FERRY_HOLD', duration(0), 0),
+      probed: or('FERRY_HOLD_PROBES', duration(0), 0),
+      lag: or('FERRY_DRAIN_LAG', duration(0), 0),
+      task: ecs && uri !== undefined ? { metadata: uri, interval } : undefined,
+    },
     log: optional('FERRY_LOG', oneOf('pretty', 'json')),
     banner: or('FERRY_BANNER', text, 'Ferry ready.'),
     welcome: or('FERRY_WELCOME', text, 'Logged in.'),

@@ -8,13 +8,25 @@ import { openLog } from './ops/log.ts';
 /** Starts the server from the environment; settles when it listens. */
 async function main(): Promise<void> {
   const config = parseEnvironment(process.env);
-  const log = openLog(config.log ?? (process.stdout.isTTY ? 'pretty' : 'json'));
-  const ferry = await openFerry(config, log);
+  let observe = (_record: Readonly<Record<string, unknown>>) => {};
+  const format = config.log ?? (process.stdout.isTTY ? 'pretty' : 'json');
+  const log = openLog(format, undefined, (record) => observe(record));
+  const leave = async () => {
+    await ferry.close(Number.POSITIVE_INFINITY);
+    if (process.connected) process.disconnect();
+  };
+  const ferry = await openFerry(config, log, {
+    onLeaving: () => void leave(),
+    observed: (by) => {
+      observe = by;
+    },
+  });
   const { server, passivePorts } = ferry;
   const listening = {
     host: config.host,
     port: server.port,
     tlsPort: server.tlsPort,
+    healthPort: ferry.healthPort,
     tls: ferry.certificates?.origin === 'off' ? undefined : ferry.certificates?.origin,
     passivePorts: passivePorts.ports,
   };

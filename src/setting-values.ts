@@ -73,9 +73,6 @@ export const port = integer(0, 65_535);
 export const address: Parse<string> = (given) =>
   isIP(given) ? given : fail('an IP address, such as 127.0.0.1 or ::');
 
-export const ipv4: Parse<string> = (given) =>
-  isIP(given) === 4 ? given : fail('an IPv4 address, such as 203.0.113.7');
-
 /** `8192-8200`, `8192,8195`, `0,0,0` and mixtures. */
 export const ports: Parse<readonly number[]> = (given) => {
   const allowed = 'ports and ranges such as 8192-8200 or 8192,8195 (at most 1,000 ports; 0 is any free one)';
@@ -256,3 +253,27 @@ export const orOff =
 /** As Transfer Family's server ids are written, so that a function that checks them goes on working. */
 export const serverId: Parse<string> = (given) =>
   /^[\w.-]{1,64}$/.test(given) ? given : fail('1 to 64 letters, digits, ".", "_" and "-"');
+
+/** What PASV tells clients of a network, or all others. */
+export interface PassiveAddressRule {
+  /** In CIDR notation; undefined: every client. */
+  readonly network: string | undefined;
+  /** An IPv4 address, or a name that has one. */
+  readonly host: string;
+}
+
+/** `203.0.113.7`, `ftp.example.com`, or rules with networks before them: `10.0.0.0/8=10.0.0.5,203.0.113.7`. */
+export const passiveAddress: Parse<readonly PassiveAddressRule[]> = (given) =>
+  given.split(',').map((rule) => {
+    const allowed =
+      'an IPv4 address or a host name, or rules such as 10.0.0.0/8=10.0.0.5,ftp.example.com, the last one without a network';
+    const [, network, host = ''] = /^(?:([^=]+)=)?([^=]+)$/.exec(rule.trim()) ?? fail(allowed);
+    const name = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i.test(host);
+    if (isIP(host) !== 4 && (!name || /^[\d.]+$/.test(host))) fail(allowed);
+    if (network === undefined) return { network: undefined, host };
+    try {
+      return { network: networks(network)[0], host };
+    } catch {
+      return fail(allowed);
+    }
+  });

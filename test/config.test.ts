@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type Config, ConfigError, parseEnvironment } from '../src/config.ts';
+import { SETTINGS } from '../src/settings.ts';
 
 const BASE = { FERRY_BUCKET: 'files' };
 
@@ -20,7 +21,7 @@ test('every setting but the bucket has a default', () => {
     host: '127.0.0.1',
     port: 2121,
     passivePorts: [8192, 8193, 8194, 8195, 8196, 8197, 8198, 8199, 8200],
-    passiveAddress: undefined,
+    passiveAddress: [],
     active: true,
     bucket: 'files',
     prefix: '',
@@ -66,6 +67,9 @@ test('every setting but the bucket has a default', () => {
     mtime: 'upload',
     parking: 86_400_000,
     log: undefined,
+    healthPort: undefined,
+    embeddedMetrics: false,
+    fleet: { hold: 0, probed: 0, lag: 0, task: undefined },
     banner: 'Ferry ready.',
     welcome: 'Logged in.',
     trace: undefined,
@@ -120,7 +124,23 @@ const GOOD: readonly Good[] = [
   ],
   ['FERRY_PASSIVE_PORTS', '0,0', (config) => config.passivePorts, [0, 0]],
   ['FERRY_PASSIVE_PORTS', '8000-8999', (config) => config.passivePorts.length, 1000],
-  ['FERRY_PASSIVE_ADDRESS', '203.0.113.7', (config) => config.passiveAddress, '203.0.113.7'],
+  [
+    'FERRY_PASSIVE_ADDRESS',
+    '10.0.0.0/8=10.0.0.5,ftp.example.com',
+    (config) => config.passiveAddress,
+    [
+      { network: '10.0.0.0/8', host: '10.0.0.5' },
+      { network: undefined, host: 'ftp.example.com' },
+    ],
+  ],
+  ['FERRY_HEALTH_PORT', '8080', ({ healthPort }) => healthPort, 8080],
+  ['FERRY_HEALTH_PORT', 'off', ({ healthPort }) => healthPort, undefined],
+  ['FERRY_HOLD', '120s', ({ fleet }) => fleet.hold, 120_000],
+  ['FERRY_HOLD_PROBES', '40s', ({ fleet }) => fleet.probed, 40_000],
+  ['FERRY_DRAIN_LAG', '120s', ({ fleet }) => fleet.lag, 120_000],
+  ['FERRY_ECS', 'on', ({ fleet }) => fleet.task, undefined],
+  ['FERRY_ECS_INTERVAL', '1s', ({ fleet }) => fleet.task, undefined],
+  ['FERRY_METRICS', 'cloudwatch', ({ embeddedMetrics }) => embeddedMetrics, true],
   ['FERRY_ACTIVE', 'off', ({ active }) => active, false],
   ['FERRY_ACTIVE', 'on', ({ active }) => active, true],
   ['FERRY_BUCKET', 'a.b-1', ({ bucket }) => bucket, 'a.b-1'],
@@ -269,7 +289,8 @@ test.each(GOOD)('%s takes %s', (name, given, read, value) => {
 });
 
 const IP = 'an IP address, such as 127.0.0.1 or ::';
-const IPV4 = 'an IPv4 address, such as 203.0.113.7';
+const PASSIVE_ADDRESS =
+  'an IPv4 address or a host name, or rules such as 10.0.0.0/8=10.0.0.5,ftp.example.com, the last one without a network';
 const PORT = 'a whole number from 0 to 65535';
 const PORTS = 'ports and ranges such as 8192-8200 or 8192,8195 (at most 1,000 ports; 0 is any free one)';
 const BUCKET = 'a bucket name: 3 to 63 characters of a-z, 0-9, "." and "-"';
@@ -292,7 +313,7 @@ const BAD: readonly (readonly [name: string, given: readonly string[], allowed: 
     ['8200-8192', '65536', '1-', '-1', '8192..8200', '1,,2', '1,1', '1-5,3', '1-1001', '1-1000,2000'],
     PORTS,
   ],
-  ['FERRY_PASSIVE_ADDRESS', ['::1', 'ftp.example.com', '1.2.3'], IPV4],
+  ['FERRY_PASSIVE_ADDRESS', ['::1', '1.2.3', 'a b'], PASSIVE_ADDRESS],
   ['FERRY_ACTIVE', ['yes', 'ON', 'true'], 'on or off'],
   ['FERRY_BUCKET', ['ab', 'Files', 'a_b', '-ab', 'ab-', 'a/b', 'x'.repeat(64)], BUCKET],
   ['FERRY_PREFIX', ['a//b', 'a/../b', '..', './a'], PREFIX],
@@ -418,6 +439,27 @@ describe.each([...BAD, ...BAD_SECURITY])('%s', (name, values, allowed) => {
   });
 });
 
+test('the environment contract names what is read, and nothing else', () => {
+  const asked = new Set<string>();
+  const env = new Proxy<Record<string, string>>(
+    { ...BASE },
+    {
+      get: (target, name) => {
+        asked.add(String(name));
+        return Reflect.get(target, name);
+      },
+    },
+  );
+  parseEnvironment(env);
+  expect([...asked].filter((name) => name.startsWith('FERRY_')).toSorted()).toEqual([...SETTINGS].toSorted());
+});
+
+test('a task of ECS is watched where its metadata can be reached', () => {
+  const uri = 'http://169.254.170.2/v4/1';
+  const { fleet } = parseEnvironment({ ...BASE, FERRY_ECS: 'on', ECS_CONTAINER_METADATA_URI_V4: uri });
+  expect(fleet.task).toEqual({ metadata: uri, interval: 12_000 });
+});
+
 test('the lists above leave no setting out', () => {
   const asked = new Set<string>();
   const env = new Proxy<Record<string, string>>(
@@ -437,7 +479,7 @@ test('the lists above leave no setting out', () => {
     'FERRY_ANONYMOUS',
     'FERRY_ANONYMOUS_ROOT',
   ]);
-  expect([...asked].toSorted()).toEqual([...good].toSorted());
+  expect([...asked].filter((name) => name.startsWith('FERRY_')).toSorted()).toEqual([...good].toSorted());
 });
 
 test('an empty value is as good as none', () => {

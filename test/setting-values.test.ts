@@ -41,7 +41,12 @@ const PARSERS: readonly (readonly [
   ['integer', '0 1 5 9 99 1000 - + . e x 00', values.integer(5, 1000), isWhole(5, 1000)],
   ['port', '0 1 8192 65535 65536 - 9', values.port, isWhole(0, 65_535)],
   ['address', '127.0.0.1 :: :: 1 ffff : . 0 256 %lo /8', values.address, (text: string) => isIP(text) > 0],
-  ['ipv4', '127.0.0.1 :: 1 . 0 256', values.ipv4, (text: string) => isIP(text) === 4],
+  [
+    'passiveAddress',
+    '127.0.0.1 ftp.example.com 10.0.0.0/8 = , :: 1 . 0 256 -',
+    values.passiveAddress,
+    (rules: readonly values.PassiveAddressRule[]) => rules.every(({ host }) => isIP(host) !== 6),
+  ],
   [
     'size',
     '1 0 99 999999999999 B KiB MiB GiB kb - .',

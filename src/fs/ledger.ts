@@ -84,6 +84,11 @@ export class Ledger {
     return this.#options.keep > 0;
   }
 
+  /** Entries of uploads that no session of this process sends: parked ones, and other processes'. */
+  get others(): number {
+    return this.#index.size - this.#held.size;
+  }
+
   /** Reads the index, and begins to look after the entries; never rejects. */
   async start(): Promise<void> {
     const { onError } = this.#options;

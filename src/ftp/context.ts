@@ -4,6 +4,7 @@ import type { Authenticate, Identity } from '../identity/identity.ts';
 import type { Log } from '../ops/log.ts';
 import type { Admission } from './admission.ts';
 import { textEncoding } from './encoding.ts';
+import type { PassiveAddresses } from './passive-address.ts';
 import type { PassivePorts } from './passive-ports.ts';
 import { formatReply, textLines } from './reply.ts';
 import type { StrangerLog } from './stranger-log.ts';
@@ -24,6 +25,12 @@ export interface ServerContext {
   readonly strangers: StrangerLog;
   /** Whether S3 answered lately; logins get 421 while it does not. */
   readonly storageAvailable: () => boolean;
+  /** What 227 tells. */
+  readonly passiveAddresses: PassiveAddresses;
+  /** Told of every final reply. */
+  readonly onReply?: ((code: number) => void) | undefined;
+  /** Whether the process holds itself back: nobody is served yet, and no passive port granted. */
+  readonly holding?: (() => boolean) | undefined;
 }
 
 /** What all sessions of a server share. */

@@ -1,4 +1,5 @@
 import { createServer, type Server, type Socket } from 'node:net';
+import { setTimeout as wait } from 'node:timers/promises';
 import type { Identity } from '../identity/identity.ts';
 import type { LiveSession } from '../ops/admin.ts';
 import { unmapAddress } from './address.ts';
@@ -34,6 +35,8 @@ export class FtpServer {
   /** Proxied connections whose header has not come. */
   readonly #arriving = new Set<Socket>();
   #draining = false;
+  /** Settles when no new connection can come any more. */
+  #lagOver: Promise<unknown> | undefined;
 
   private constructor(context: ServerContext) {
     const { config } = context;
@@ -81,17 +84,22 @@ export class FtpServer {
   }
 
   /**
-   * Accepts nobody any more, ends idle sessions with 421, and lets running transfers finish.
-   * @param within milliseconds; transfers that run on are cut then
+   * Accepts nobody any more, ends idle sessions with 421, and lets running transfers finish. Behind a load balancer
+   * that has not heard of it yet, new connections get 421 meanwhile. May be called again with a nearer deadline.
+   * @param within milliseconds; transfers that run on are cut then. Infinity: they are not
    */
   async drain(within: number): Promise<void> {
+    const { lag } = this.#context.config.fleet;
+    if (lag === 0) this.#close();
+    this.#lagOver ??= lag === 0 ? Promise.resolve() : wait(lag, undefined, { ref: false });
     this.#draining = true;
-    this.#close();
     for (const socket of this.#arriving) socket.destroy();
     for (const session of this.#sessions.keys()) session.drain();
-    const deadline = setTimeout(() => this.stop(), within);
+    const late = Number.isFinite(within) ? wait(within, undefined, { ref: false }) : undefined;
+    const done = Promise.all([...this.#sessions.values(), this.#lagOver]);
+    await Promise.race([done, ...(late ? [late] : [])]);
+    this.stop();
     await Promise.all(this.#sessions.values());
-    clearTimeout(deadline);
   }
 
   /** Cuts every transfer and ends every session. */
@@ -130,6 +138,13 @@ export class FtpServer {
     const ended = [...this.#sessions.keys()].filter(({ state }) => state.login && over(state.login.identity));
     for (const session of ended) session.drain('Your account has changed, log in again.');
     return ended.length;
+  }
+
+  /** Why nobody at all is let in now. */
+  #closed(address: string): Refusal | undefined {
+    if (this.#draining) return DRAINING;
+    if (address === '') return GONE;
+    return this.#context.holding?.() ? HOLDING : undefined;
   }
 
   #close(): void {
@@ -178,7 +193,7 @@ export class FtpServer {
   #admit(socket: Socket, peers: Peers): void {
     const { address } = peers;
     const { admission } = this.#context;
-    const entered = this.#draining ? DRAINING : address === '' ? GONE : admission.enter(address);
+    const entered = this.#closed(address) ?? admission.enter(address);
     if (typeof entered !== 'function') {
       this.#refuse(socket, address, entered, peers.implicitTls);
       return;
@@ -222,5 +237,6 @@ function bind(server: Server, host: string, port: number, name: string): Promise
 }
 
 const GONE: Refusal = { text: 'Gone already.', reason: 'gone' };
+const HOLDING: Refusal = { text: 'Not ready yet, try again.', reason: 'holding' };
 const DRAINING: Refusal = { text: 'Server is shutting down.', reason: 'draining' };
 const FULL: Refusal = { text: 'Too many connections, try again later.', reason: 'sessions' };

@@ -155,6 +155,7 @@ export class Session {
     const text = formatReply(answer);
     if (this.#traced) this.log.info({ event: 'trace', reply: text.trimEnd() });
     this.#control.write(this.encoding.encode(text));
+    if (answer.code >= 200) this.context.onReply?.(answer.code);
     if (answer.close) this.#closing = true;
   }
 

@@ -1,4 +1,4 @@
-import type { X509Certificate } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
 import type { Config } from '../config.ts';
 import { type CertificatePair, certificatePair, subjectOf } from './certificate-pair.ts';
 import { type ClientTrust, clientTrust } from './client-trust.ts';
@@ -38,6 +38,8 @@ export interface Certificates {
   readonly current: TlsMaterial | undefined;
   /** Where the certificate comes from; `off`: TLS is. */
   readonly origin: 'off' | 'self-signed' | 'configured';
+  /** Days until the certificate ends; undefined without one of the configuration. */
+  daysLeft(): number | undefined;
   /** Reads all, and from then on again and again. Never rejects: what is wrong is logged and looked at again. */
   start(): Promise<void>;
   close(): void;
@@ -99,6 +101,12 @@ class WatchedCertificates implements Certificates {
 
   get current(): TlsMaterial | undefined {
     return this.#current;
+  }
+
+  daysLeft(): number | undefined {
+    if (this.origin !== 'configured' || !this.#current) return undefined;
+    const ends = new X509Certificate(this.#current.cert).validToDate;
+    return Math.floor((ends.getTime() - Date.now()) / DAY);
   }
 
   async start(): Promise<void> {

@@ -147,7 +147,7 @@ async function authenticate(session: Session, name: string, password: string | u
     const peer = { address, protocol, certificate: security.certificate } as const;
     return await context.authenticate({ user: name, password }, peer);
   } catch (error) {
-    log.error({ event: 'fault', err: error }, 'cannot tell who may log in');
+    log.error({ event: 'fault', outcome: 'undecided', err: error }, 'cannot tell who may log in');
     throw new ReplyError(421, 'Service not available, try again later.', { cause: error });
   }
 }

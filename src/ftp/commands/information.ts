@@ -40,7 +40,8 @@ function host(session: Session, argument: string): Reply {
     return reply(503, 'Send HOST before USER.');
   const literal = /^\[(.*)\]$/.exec(name)?.[1] ?? name;
   if (isIP(literal)) {
-    const own = [session.localAddress, session.config.passiveAddress].includes(literal);
+    const { config, localAddress } = session;
+    const own = literal === localAddress || config.passiveAddress.some(({ host }) => host === literal);
     return own ? reply(220, 'Host accepted.') : reply(504, 'Unknown host.');
   }
   const good = /^(?=.{1,255}$)[\p{L}\p{N}_-]+(\.[\p{L}\p{N}_-]+)*\.?$/u.test(name);

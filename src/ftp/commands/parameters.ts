@@ -24,9 +24,19 @@ async function reserve(session: Session): Promise<number> {
   return reservation.port;
 }
 
+/** Undefined where the configured name has never been resolved. */
+function passiveAddress({ context, address, localAddress }: Session): string | undefined {
+  try {
+    return context.passiveAddresses.for(address) ?? localAddress;
+  } catch {
+    return undefined;
+  }
+}
+
 async function pasv(session: Session): Promise<Reply> {
   if (session.state.epsvOnly) return reply(501, 'Only EPSV is allowed after EPSV ALL.');
-  const address = session.config.passiveAddress ?? session.localAddress;
+  const address = passiveAddress(session);
+  if (address === undefined) return reply(425, 'No address for passive mode now, try again.');
   if (!isIPv4(address)) return reply(425, 'Use EPSV on IPv6.');
   const port = await reserve(session);
   const numbers = [...address.split('.'), port >> 8, port & 255].join(',');

@@ -67,8 +67,8 @@ test('what HELP marks as not served is refused here', () => {
 
 test.each(ROWS)('$subject names a test that exists: $file', ({ file, title }) => {
   const source = readFileSync(join(ROOT, file), 'utf8');
-  const titles = [...source.matchAll(/(?:test|describe)(?:\.(?:each|for)\([\s\S]*?\]\))?\(\s*'([^'\n]+)'/g)].map(
-    ([, found]) => found ?? '',
-  );
+  const titles = [
+    ...source.matchAll(/(?:test|describe)(?:\.(?:each|for)\([\s\S]*?\]\))?\(\s*'([^'\n]+)'/g),
+  ].map(([, found]) => found ?? '');
   expect(titles.filter((found) => found.includes(title))).not.toEqual([]);
 });

@@ -1,5 +1,24 @@
 import { defineConfig } from 'vitest/config';
 
+/**
+ * The behaviour of commands over TLS. Left out are files with tests that are plain by nature: REIN, which is 502 in TLS;
+ * data connections made by hand; other protocols' first bytes.
+ */
+const inTls = (name: 'explicit' | 'implicit') => ({
+  test: {
+    name,
+    globalSetup: 'test/support/global-s3.ts',
+    include: ['test/ftp/wire/**/*.test.ts'],
+    exclude: [
+      'test/ftp/wire/{anonymous,digests,during-transfer,encodings,end-of-session,endpoints,login,session,urgent}.test.ts',
+      'test/ftp/wire/traversal.test.ts',
+    ],
+    env: { FERRY_TEST_TLS: name },
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
+  },
+});
+
 export default defineConfig({
   test: {
     projects: [
@@ -13,6 +32,8 @@ export default defineConfig({
           hookTimeout: 30_000,
         },
       },
+      inTls('explicit'),
+      inTls('implicit'),
       {
         test: {
           name: 'cloud',

@@ -1,4 +1,4 @@
-import { openFerry } from './compose.ts';
+import { type Ferry, openFerry } from './compose.ts';
 import { ConfigError, parseEnvironment } from './config.ts';
 import { ListenError } from './ftp/passive-ports.ts';
 import { ControlPortError, type FtpServer } from './ftp/server.ts';
@@ -11,8 +11,9 @@ async function main(): Promise<void> {
   let observe = (_record: Readonly<Record<string, unknown>>) => {};
   const format = config.log ?? (process.stdout.isTTY ? 'pretty' : 'json');
   const log = openLog(format, undefined, (record) => observe(record));
+  const opened = Promise.withResolvers<Ferry>();
   const leave = async () => {
-    await ferry.close(Number.POSITIVE_INFINITY);
+    await (await opened.promise).close(Number.POSITIVE_INFINITY);
     if (process.connected) process.disconnect();
   };
   const ferry = await openFerry(config, log, {
@@ -21,6 +22,7 @@ async function main(): Promise<void> {
       observe = by;
     },
   });
+  opened.resolve(ferry);
   const { server, passivePorts } = ferry;
   const listening = {
     host: config.host,

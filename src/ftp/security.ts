@@ -133,7 +133,6 @@ export class Security {
         session,
         resume: stricterResume(settings.resume, login.identity.resume),
         receives,
-        exact: settings.closeNotify === 'require',
         timeout: times.handshake,
         signal,
       });

@@ -33,8 +33,6 @@ export interface DataTlsOptions {
   readonly resume: ResumePolicy;
   /** The client sends: see UploadTransport. */
   readonly receives: boolean;
-  /** How the client ends must be told exactly, whatever that costs. */
-  readonly exact: boolean;
   /** Milliseconds for each handshake. */
   readonly timeout: number;
   readonly signal: AbortSignal;
@@ -42,7 +40,7 @@ export interface DataTlsOptions {
 
 /**
  * Makes TLS on the connections that came for one transfer, and finds the one that is the session's own: whoever
- * resumes has been in this session. A client that has never resumed is served all the same (`accept`), but not
+ * resumes has been in this session. A client that cannot always resume is served all the same (`accept`), but not
  * where somebody else connected, too. All but the one that is returned are reset.
  * @param others calls back for each connection that comes besides the first, until this settles
  * @throws DataTlsError
@@ -54,25 +52,28 @@ export async function secureData(
 ): Promise<DataTls> {
   const { promise, resolve, reject } = Promise.withResolvers<DataTls>();
   const raws: Socket[] = [];
-  const secured: DataTls[] = [];
+  const secured: Secured[] = [];
   let pending = 0;
   let failure: unknown;
   const decide = () => {
-    const resumed = secured.find((tls) => tls.isSessionReused());
-    if (resumed) return resolve(resumed);
+    const resumed = secured.find(({ tls }) => tls.isSessionReused());
+    if (resumed) {
+      options.session.resumed(resumed.tls.getProtocol(), resumed.ticket);
+      return resolve(resumed.tls);
+    }
     if (pending > 0) return;
     const [only, other] = secured;
     if (!only) reject(failure);
     else if (options.session.resumes || options.resume === 'require') reject(new DataTlsError('not-resumed'));
     else if (other) reject(new DataTlsError('ambiguous'));
-    else resolve(only);
+    else resolve(only.tls);
   };
   const take = (raw: Socket) => {
     raws.push(raw);
     pending++;
     secureOne(raw, options)
       .then(
-        (tls) => secured.push(tls),
+        (one) => secured.push(one),
         (error) => {
           failure = error;
         },
@@ -87,32 +88,34 @@ export async function secureData(
   let chosen: DataTls | undefined;
   try {
     chosen = await promise;
-    if (chosen.isSessionReused()) options.session.resumes = true;
     return chosen;
   } finally {
     for (const raw of raws) if (!chosen?.isOver(raw)) raw.resetAndDestroy();
   }
 }
 
+interface Secured {
+  readonly tls: DataTls;
+  /** What it offered to resume; empty where it offered nothing. */
+  readonly ticket: Buffer;
+}
+
 /** @throws DataTlsError; the connection is then destroyed */
-async function secureOne(raw: Socket, options: DataTlsOptions): Promise<DataTls> {
-  const { session, resume, receives, exact, timeout, signal } = options;
+async function secureOne(raw: Socket, options: DataTlsOptions): Promise<Secured> {
+  const { session, resume, receives, timeout, signal } = options;
   const started = performance.now();
   try {
-    const hello = await helloOf(raw, options);
-    const offers = hello.ticket !== undefined && resume !== 'off';
+    const { ticket = Buffer.alloc(0) } = await helloOf(raw, options);
     const tls = new DataTls(raw, {
       secureContext: session.dataContext(resume),
       requestCert: session.certificate !== undefined,
       rejectUnauthorized: session.certificate !== undefined,
-      // A handshake that resumes sends no tickets.
-      holdsBack: receives && (!offers || exact),
+      receives,
     });
     const left = Math.max(1, timeout - (performance.now() - started));
     await handshake(tls, { timeout: left, signal });
-    if (offers) session.resumes = true;
     if (session.certificate && !isSame(tls, session)) throw new DataTlsError('certificate');
-    return tls;
+    return { tls, ticket };
   } catch (error) {
     raw.on('error', () => {});
     raw.destroy();

@@ -1,16 +1,22 @@
+import { createHash } from 'node:crypto';
 import type { SecureContext } from 'node:tls';
 import type { Config, ResumePolicy } from '../../config.ts';
 import type { PresentedCertificate } from './client-certificate.ts';
 import { sessionContext, type TlsCredentials } from './credentials.ts';
 
+/** Tickets that are remembered: a handshake gives two. */
+const MOST_USED = 64;
+
 /** TLS of one session: its context, and what its client has shown so far. */
 export class SessionTls {
   /** The client's certificate on the control connection, verified. */
   certificate: PresentedCertificate | undefined;
-  /** The client has resumed on a data connection, or tried to: so all its data connections can. */
+  /** The client has shown that all its data connections can resume. */
   resumes = false;
   /** The client has sent a close_notify on a data connection: where it is missing, something broke. */
   notifies = false;
+  /** Digests of the tickets of TLS 1.3 that were resumed. */
+  readonly #used = new Set<string>();
   /** Of the control connection. */
   readonly context: SecureContext;
   readonly #credentials: TlsCredentials;
@@ -21,6 +27,16 @@ export class SessionTls {
     this.#credentials = credentials;
     this.#config = config;
     this.context = this.#newContext();
+  }
+
+  /**
+   * A data connection has resumed. OpenSSL's clients use a ticket of TLS 1.3 once (RFC 8446 C.4), and then have none
+   * left: only who uses one again can always resume.
+   */
+  resumed(version: string | null, ticket: Buffer): void {
+    const digest = createHash('sha256').update(ticket).digest('base64');
+    if (version !== 'TLSv1.3' || this.#used.has(digest)) this.resumes = true;
+    if (this.#used.size < MOST_USED) this.#used.add(digest);
   }
 
   /** The context of a data connection: the session's, unless nothing is to be resumed. */

@@ -14,8 +14,11 @@ export interface Durable {
 
 /** What S3 keeps of no multipart upload: who sent it, and how it stands. */
 export interface LedgerRecord extends MultipartUpload {
-  /** `live`: somebody sends; `parked`: broken, to be resumed; `broken`: a whole upload that broke, without parts. */
-  readonly state: 'live' | 'parked' | 'broken';
+  /**
+   * `live`: somebody sends; `parked`: broken, to be resumed; `broken`: a whole upload that broke, without parts;
+   * `discarded`: to be aborted, by the sweep where S3 did not do it at once, and never resumed.
+   */
+  readonly state: 'live' | 'parked' | 'broken' | 'discarded';
   readonly user: string;
   /** The mark that the object will bear. */
   readonly nonce: string;
@@ -46,10 +49,22 @@ export interface Claim {
   confirm(stale?: readonly string[]): Promise<void>;
   /** Notes that the upload broke and what of it can be resumed. @throws StorageError conflict if it was lost */
   park(durable: Durable): Promise<void>;
+  /** Notes that S3 could not abort it: the sweep tries again, and nobody resumes it. @throws StorageError conflict */
+  abandon(): Promise<void>;
   /** Strikes it from the ledger. @throws StorageError conflict if it was lost: then nothing may be touched */
   remove(): Promise<void>;
   /** Whoever takes over in this process need not wait any longer. */
   end(): void;
+}
+
+/** An upload that this process goes on with. */
+export interface Held {
+  /** Called when another session claims it. */
+  readonly lose: () => void;
+  /** Shows that it is alive; never rejects. */
+  readonly beat: () => Promise<void>;
+  /** Settles when its session touches it no more. */
+  readonly ended: Promise<void>;
 }
 
 /** Bytes of the largest entry that is read; the marks of 10,000 stale parts take half of that. */
@@ -59,7 +74,7 @@ const RECORD = z.object({
   bucket: z.string(),
   key: z.string(),
   uploadId: z.string(),
-  state: z.enum(['live', 'parked', 'broken']),
+  state: z.enum(['live', 'parked', 'broken', 'discarded']),
   user: z.string(),
   nonce: z.string(),
   holder: z.string(),

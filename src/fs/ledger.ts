@@ -5,6 +5,7 @@ import { crc32 } from 'node:zlib';
 import { isFailure, StorageError } from './errors.ts';
 import {
   type Claim,
+  type Held,
   keyHash,
   LARGEST_ENTRY,
   type LedgerEntry,
@@ -13,6 +14,7 @@ import {
   prefixOf,
 } from './ledger-entry.ts';
 import type { Location, ObjectStore } from './s3.ts';
+import { named } from './s3-failures.ts';
 import type { MultipartUpload } from './s3-multipart.ts';
 
 export interface LedgerOptions {
@@ -25,12 +27,6 @@ export interface LedgerOptions {
   readonly onError: (error: unknown) => void;
   /** Milliseconds since 1970; the machine's clock unless given. */
   readonly now?: () => number;
-}
-
-interface Held {
-  readonly lose: () => void;
-  readonly beat: () => Promise<void>;
-  readonly ended: Promise<void>;
 }
 
 /** A live entry is touched this often; a claim that was lost to another process is noticed as late as that. */
@@ -70,6 +66,8 @@ export class Ledger {
   #indexed = Number.NEGATIVE_INFINITY;
   #refreshing: Promise<void> | undefined;
   readonly #held = new Map<string, Held>();
+  /** Names of entries that are to go, and that a sweep looks at however new they are. */
+  readonly #discarded = new Set<string>();
   /** When something was last stored under a key by this process, by the key's hash; the oldest first. */
   readonly #stored = new Map<string, number>();
   readonly #timers: NodeJS.Timeout[] = [];
@@ -113,7 +111,7 @@ export class Ledger {
     if (fresh) await this.#refresh(prefix);
     else if (this.#now() - this.#indexed > FRESH) await this.refresh();
     const entries = await this.#read(this.#namesOf(prefix));
-    return entries.filter(({ name, modified }) => !this.#isVoid(name, modified));
+    return entries.filter((e) => e.record.state !== 'discarded' && !this.#isVoid(e.name, e.modified));
   }
 
   /** Remembers that a whole upload of this user broke, and that nothing older is to be continued. */
@@ -132,9 +130,9 @@ export class Ledger {
     return this.#hold(name, record, etag, onLost);
   }
 
-  /** Takes an upload over from whoever has it. @throws StorageError conflict if somebody else was faster */
-  async claim(entry: LedgerEntry, onLost: () => void): Promise<Claim> {
-    const record = { ...entry.record, state: 'live', holder: randomUUID() } as const;
+  /** Takes an upload over, also to discard it. @throws StorageError conflict if somebody else was faster */
+  async claim(entry: LedgerEntry, onLost: () => void, discards = false): Promise<Claim> {
+    const record = { ...entry.record, state: discards ? 'discarded' : 'live', holder: randomUUID() } as const;
     const etag = await this.#takeOver(entry, record);
     const before = this.#held.get(entry.name);
     before?.lose();
@@ -152,7 +150,7 @@ export class Ledger {
       } catch (error) {
         if (!isFailure(error, 'conflict') || left === 0) throw error;
         const [now] = await this.#read([name]);
-        if (now?.record.uploadId !== record.uploadId) throw error;
+        if (now?.record.uploadId !== record.uploadId || now.record.state === 'discarded') throw error;
         known = now.etag;
       }
     }
@@ -160,7 +158,8 @@ export class Ledger {
 
   /** Whether the index knows of anything under the key: what a commit makes void, or a new upload discards. */
   has(at: Location, user?: string): boolean {
-    return this.#namesOf(user === undefined ? keyHash(at) : prefixOf(at, user)).length > 0;
+    const names = this.#namesOf(user === undefined ? keyHash(at) : prefixOf(at, user));
+    return names.some((name) => !this.#discarded.has(name));
   }
 
   /**
@@ -184,7 +183,7 @@ export class Ledger {
   async stored(at: Location): Promise<void> {
     if (!this.keeps) return;
     this.#remember(at);
-    if (this.has(at)) await this.discard(at);
+    await this.discard(at);
   }
 
   /**
@@ -224,22 +223,21 @@ export class Ledger {
   async sweep(): Promise<void> {
     const before = this.#now() - Math.max(this.#options.keep, DEAD);
     const isOver = (name: string, at: Date) => at.getTime() < before || this.#isVoid(name, at);
-    const old = [...this.#index].filter(([name, at]) => isOver(name, at) && !this.#held.has(name));
+    const old = [...this.#index].filter(([name, at]) => isOver(name, at) || this.#discarded.has(name));
     // The index may be older than what another process has done.
-    for (const entry of await this.#read(old.map(([name]) => name)))
-      if (isOver(entry.name, entry.modified)) await this.#discard(entry);
+    for (const each of await this.#read(old.map(([name]) => name).filter((name) => !this.#held.has(name))))
+      if (isOver(each.name, each.modified) || each.record.state === 'discarded') await this.#discard(each);
   }
 
   /** The entry goes last: as long as it is there, the upload can be found. */
   async #discard(entry: LedgerEntry): Promise<void> {
-    const { store } = this.#options;
+    const { store, onError } = this.#options;
     try {
-      const claim = await this.claim(entry, () => {});
+      const claim = await this.claim(entry, () => {}, true);
       claim.end();
-      if (entry.record.uploadId !== '') await discardUpload(store, entry.record);
-      await claim.remove();
+      if (entry.record.uploadId === '' || (await discardUpload(store, entry.record))) await claim.remove();
     } catch (error) {
-      if (!isFailure(error, 'conflict')) this.#options.onError(error);
+      if (!isFailure(error, 'conflict')) onError(error);
     }
   }
 
@@ -284,6 +282,7 @@ export class Ledger {
       },
       confirm: (stale) => write(stale ? { stale, durable: undefined } : {}),
       park: (durable) => write({ state: 'parked', durable }).finally(release),
+      abandon: () => write({ state: 'discarded' }).finally(release),
       remove: () => inTurn(remove).finally(release),
       end: () => {
         release();
@@ -304,7 +303,12 @@ export class Ledger {
         throw new StorageError('conflict', 'another session has claimed this upload', { cause: error });
       if (now) return this.#remove(name, now.etag, holder, attempt + 1);
     }
+    this.#forget(name);
+  }
+
+  #forget(name: string): void {
     this.#index.delete(name);
+    this.#discarded.delete(name);
   }
 
   /** @returns the new ETag @throws StorageError conflict where the entry is not the one that is meant */
@@ -319,6 +323,8 @@ export class Ledger {
         attributes: { contentType: 'application/json' },
       });
       this.#index.set(name, new Date());
+      if (record.state === 'discarded') this.#discarded.add(name);
+      else this.#discarded.delete(name);
       return etag;
     } catch (error) {
       if (!isFailure(error, 'changed', 'conflict')) throw error;
@@ -337,11 +343,11 @@ export class Ledger {
           const key = place.prefix + name;
           const { body, size, etag, modified } = await store.get({ bucket: place.bucket, key });
           if (size > LARGEST_ENTRY) return void body.destroy();
-          const record = parseRecord(await text(body), name);
+          const record = parseRecord(await named(text(body)), name);
           return record && { name, etag, modified, record };
         } catch (error) {
           if (!isFailure(error, 'not-found')) throw error;
-          this.#index.delete(name);
+          this.#forget(name);
           return undefined;
         }
       }),
@@ -374,7 +380,7 @@ export class Ledger {
     }
     // What was written meanwhile may not be in the answer.
     for (const [name, at] of this.#index)
-      if (name.startsWith(prefix) && !found.has(name) && at.getTime() < asked) this.#index.delete(name);
+      if (name.startsWith(prefix) && !found.has(name) && at.getTime() < asked) this.#forget(name);
     for (const [name, at] of found) this.#index.set(name, at);
     if (prefix === '') this.#indexed = asked;
   }
@@ -382,11 +388,12 @@ export class Ledger {
 
 /**
  * Aborts until S3 says that the upload is gone: a part that was still on its way may outlive the first abort
- * (S3 API, AbortMultipartUpload). What cannot be aborted is left to the bucket's lifecycle rule.
+ * (S3 API, AbortMultipartUpload). What Ferry may not abort is left to the bucket's lifecycle rule.
+ * @returns false where S3 has failed to abort it, and may do so later
  */
-export async function discardUpload(store: ObjectStore, upload: MultipartUpload): Promise<void> {
-  for (let attempt = 0; attempt < 3; attempt++) {
-    const gone = await store.abortUpload(upload).catch(() => false);
-    if (gone) return;
+export async function discardUpload(store: ObjectStore, upload: MultipartUpload): Promise<boolean> {
+  for (let attempt = 1; ; attempt++) {
+    const gone = await store.abortUpload(upload).catch((error: unknown) => error);
+    if (gone === true || attempt === 3) return typeof gone === 'boolean' || isFailure(gone, 'denied');
   }
 }

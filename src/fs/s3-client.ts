@@ -1,6 +1,6 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import { S3Client } from '@aws-sdk/client-s3';
+import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 
 /** Credentials as the SDK wants them; it asks again some minutes before they expire. */
@@ -51,8 +51,41 @@ export interface Clients {
   readonly connections: Connections;
 }
 
-/** S3 is asked again this often, with the SDK's own back-off, before a request counts as failed. */
+/** S3 is asked so often, with back-off, before a request counts as failed. */
 const ATTEMPTS = 3;
+
+/** Milliseconds, as in the SDK's standard strategy: the longest first wait, by what kind of failure comes before it. */
+const FIRST_WAIT = { TRANSIENT: 50, THROTTLING: 1000 };
+
+/** Milliseconds that are waited at most because S3 asks for it by Retry-After. */
+const LONGEST_WAIT = 5000;
+
+type RetryStrategy = Extract<
+  NonNullable<S3ClientConfig['retryStrategy']>,
+  { refreshRetryTokenForRetry: unknown }
+>;
+
+/**
+ * Exponential back-off with full jitter. The SDK's strategies share a quota of retries among all requests of a
+ * client: one key that S3 keeps failing would take the retries from everybody else.
+ */
+const RETRIES: RetryStrategy = {
+  acquireInitialRetryToken: async () => retryToken(0, 0),
+  async refreshRetryTokenForRetry(last, { errorType, retryAfterHint }) {
+    const retry = last.getRetryCount() + 1;
+    if (retry >= ATTEMPTS || (errorType !== 'TRANSIENT' && errorType !== 'THROTTLING'))
+      throw new Error('not to be asked again');
+    const backOff = Math.random() * FIRST_WAIT[errorType] * 2 ** (retry - 1);
+    const asked = Math.min((retryAfterHint?.getTime() ?? 0) - Date.now(), LONGEST_WAIT);
+    return retryToken(retry, Math.max(backOff, asked));
+  },
+  recordSuccess() {},
+};
+
+/** The SDK waits before the retry, unless the request is cancelled. @param wait milliseconds */
+function retryToken(retry: number, wait: number) {
+  return { getRetryCount: () => retry, getRetryDelay: () => wait };
+}
 
 /** Failures are thrown and logged once, by Ferry; without a logger the SDK prints some to the console. */
 const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
@@ -94,6 +127,7 @@ function client(
     logger: SILENT,
     forcePathStyle: pathStyle,
     maxAttempts: ATTEMPTS,
+    retryStrategy: RETRIES,
     // Ours is native (`zlib.crc32`); the SDK's would be computed in JavaScript, for answers too.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',

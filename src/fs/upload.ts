@@ -202,8 +202,8 @@ async function leave(
       return onParked(begun.upload.uploadId);
     }
     await claim?.confirm().catch(unlessConflict);
-    await discardUpload(store, begun.upload);
-    await claim?.remove();
+    if (await discardUpload(store, begun.upload)) await claim?.remove();
+    else await claim?.abandon();
   } catch (error) {
     // The ledger's sweep finds what is left; the upload's own failure is the one to report.
     if (!(error instanceof StorageError)) throw error;

@@ -139,6 +139,49 @@ test('what broke before something was stored under its name is void, also where 
   await expectNothingParked(set.ferry);
 });
 
+test('what S3 fails to abort stays in the ledger, is not resumed, and goes with the next sweep', async () => {
+  await using set = await setUp();
+  const [first, other] = [await set.ledger(), await set.ledger()];
+  const claim = await first.open(await set.create('a'), 'demo', 'nonce', nothing);
+  await claim.park(DURABLE);
+  claim.end();
+  const [entry] = await other.entries(set.at('a'), 'demo');
+  if (!entry) throw new Error('no entry');
+  const abort = set.proxy.fault('AbortMultipartUpload', { answer: 500 });
+  await first.discard(set.at('a'), 'demo');
+  expect(abort.hits).toBeGreaterThan(0);
+  abort.remove();
+  expect(await ledgerOf(set.ferry)).toHaveLength(1);
+  expect(first.has(set.at('a'))).toBe(false);
+  for (const ledger of [first, other]) expect(await ledger.entries(set.at('a'), 'demo')).toEqual([]);
+  await expect(other.claim(entry, nothing)).rejects.toMatchObject({ failure: 'conflict' });
+  await first.sweep();
+  await expectNothingParked(set.ferry);
+});
+
+test('what its own session could not abort is not resumed either, and goes with the next sweep', async () => {
+  await using set = await setUp();
+  const ledger = await set.ledger();
+  const claim = await ledger.open(await set.create('a'), 'demo', 'nonce', nothing);
+  await claim.abandon();
+  claim.end();
+  expect(await ledger.entries(set.at('a'), 'demo')).toEqual([]);
+  expect(await openUploads(set.ferry)).toHaveLength(1);
+  await ledger.sweep();
+  await expectNothingParked(set.ferry);
+});
+
+test('an entry of which S3 sends only a part is a failure of storage', async () => {
+  await using set = await setUp();
+  const ledger = await set.ledger();
+  const claim = await ledger.open(await set.create('a'), 'demo', 'nonce', nothing);
+  const cut = set.proxy.fault('GetObject', { cut: 10 });
+  const asked = ledger.entries(set.at('a'), 'demo');
+  await expect(asked).rejects.toMatchObject({ name: 'StorageError', failure: 'unavailable' });
+  cut.remove();
+  await claim.park(DURABLE);
+});
+
 test("other tools' multipart uploads are never touched", async () => {
   await using set = await setUp();
   const { s3, bucket } = set.ferry;

@@ -1,5 +1,13 @@
 import { expect, inject, test } from 'vitest';
-import { breakUpload, DURABLE, expectNothingParked, expectObject, FILE, MIB } from '../../support/broken.ts';
+import {
+  breakUpload,
+  DURABLE,
+  expectNothingParked,
+  expectObject,
+  FILE,
+  ledgerOf,
+  MIB,
+} from '../../support/broken.ts';
 import { faultProxyForTest, type S3Request } from '../../support/fault-proxy.ts';
 import { startFerry } from '../../support/ferry.ts';
 
@@ -73,6 +81,40 @@ test('an upload that S3 fails to park stays in the ledger as it is, and is resum
   expect((await client.upload('APPE a', FILE.subarray(from)))[1]).toMatchObject({ code: 226 });
   await expectObject(ferry, 'a', FILE);
   await expectNothingParked(ferry);
+});
+
+test('DELE of a broken upload that S3 fails to abort is 250, and it is not shown again', async () => {
+  const proxy = await faultProxyForTest(inject('s3').endpoint);
+  await using ferry = await startFerry({}, proxy.endpoint);
+  using client = await ferry.login();
+  await breakUpload(client, 'STOR a');
+  const abort = proxy.fault('AbortMultipartUpload', { answer: 500 });
+  expect(await client.command('DELE a')).toMatchObject({ code: 250 });
+  abort.remove();
+  expect(await client.command('SIZE a')).toMatchObject({ code: 550 });
+  expect(await ledgerOf(ferry)).toHaveLength(1);
+  // Whatever is stored there tries again.
+  expect((await client.upload('STOR a', 'x'))[1]).toMatchObject({ code: 226 });
+  await expectNothingParked(ferry);
+});
+
+test('an answer of the ledger that is cut stops no commit, and is told as 451 where it was needed', async () => {
+  const proxy = await faultProxyForTest(inject('s3').endpoint);
+  await using ferry = await startFerry({}, proxy.endpoint);
+  using client = await ferry.login();
+  await breakUpload(client, 'STOR a');
+  const cut = proxy.fault((request) => request.operation === 'GetObject' && ofLedger(request), { cut: 10 });
+  const told = await client.command('SIZE a');
+  expect(told).toMatchObject({ code: 451 });
+  expect(told.text).not.toContain('Internal error');
+  const refused = proxy.fault(
+    (request) => request.operation === 'DeleteObject' && ofLedger(request),
+    { answer: 412 },
+    { times: 1 },
+  );
+  expect((await client.upload('STOR b', FILE))[1]).toMatchObject({ code: 226 });
+  expect([cut.hits, refused.hits]).toEqual([2, 1]);
+  await expectObject(ferry, 'b', FILE);
 });
 
 test('a commit that S3 fails leaves the upload parked, and it is finished without the parts that S3 has', async () => {

@@ -80,6 +80,19 @@ test('a request that fails once is asked again, and the upload succeeds', async 
   }
 });
 
+test('what S3 keeps failing for one file takes the retries from no other', async () => {
+  const proxy = await faultProxyForTest(inject('s3').endpoint);
+  await using ferry = await startFerry(MANY_PORTS, proxy.endpoint);
+  using client = await ferry.login();
+  const failing = proxy.fault(({ key }) => key === 'poison', { answer: 500 });
+  for (let asked = 0; asked < 40; asked++)
+    expect(await client.command('SIZE poison')).toMatchObject({ code: 451 });
+  expect(failing.hits).toBe(3 * 40);
+  const part = proxy.fault('UploadPart', { reset: 'during' }, { times: 1 });
+  expect((await client.upload('STOR a', BODY))[1]).toMatchObject({ code: 226 });
+  expect(part.hits).toBe(1);
+});
+
 test('an upload that is aborted while its CreateMultipartUpload is under way leaves no multipart upload', async () => {
   const proxy = await faultProxyForTest(inject('s3').endpoint);
   await using ferry = await startFerry({}, proxy.endpoint);

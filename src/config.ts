@@ -367,11 +367,6 @@ export function parseEnvironment(env: Readonly<Record<string, string | undefined
     problems.push('FERRY_PASSWORD: not set; allowed: a password for the user of FERRY_USER');
   if (name === undefined && env.FERRY_PASSWORD !== undefined && !told('FERRY_USER'))
     problems.push('FERRY_USER: not set; allowed: the name that goes with FERRY_PASSWORD');
-  const { hold } = config.fleet;
-  if (hold > 0 && config.times.connect >= hold)
-    problems.push(
-      'FERRY_CONNECT_TIMEOUT: not below FERRY_HOLD; allowed: less, or a late data connection could meet a successor',
-    );
   if (config.tls.clients !== 'off' && config.tls.clientCa === undefined && !told('FERRY_TLS_CLIENT_CA'))
     problems.push(
       'FERRY_TLS_CLIENT_CA: not set; allowed: file:PATH or secret:ARN, since FERRY_TLS_CLIENTS is on',

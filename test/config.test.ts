@@ -454,12 +454,6 @@ test('the environment contract names what is read, and nothing else', () => {
   expect([...asked].filter((name) => name.startsWith('FERRY_')).toSorted()).toEqual([...SETTINGS].toSorted());
 });
 
-test('a data connection that is waited for as long as the hold lasts is refused in one line', () => {
-  expect(problemsOf({ FERRY_HOLD: '30s' })).toEqual([
-    'FERRY_CONNECT_TIMEOUT: not below FERRY_HOLD; allowed: less, or a late data connection could meet a successor',
-  ]);
-});
-
 test('a task of ECS is watched where its metadata can be reached', () => {
   const uri = 'http://169.254.170.2/v4/1';
   const { fleet } = parseEnvironment({ ...BASE, FERRY_ECS: 'on', ECS_CONTAINER_METADATA_URI_V4: uri });

@@ -19,14 +19,14 @@ export async function behindHead(
   let left = head.bytes;
   return {
     get bytes() {
-      return source.bytes && source.bytes + head.bytes;
+      return source.bytes === undefined ? undefined : source.bytes + head.bytes;
     },
     complete: async () => source.complete?.(),
     cancel() {
       body.destroy();
       source.cancel();
     },
-    async fill(into, from) {
+    async fill(into, from, stop) {
       let at = from;
       while (left > 0 && at < into.length) {
         if (rest.length === 0) rest = await nextChunk(chunks);
@@ -35,7 +35,7 @@ export async function behindHead(
         at += copied;
         left -= copied;
       }
-      return at < into.length ? source.fill(into, at) : at;
+      return at < into.length ? source.fill(into, at, stop) : at;
     },
   };
 }

@@ -111,7 +111,7 @@ export class Ledger {
     if (fresh) await this.#refresh(prefix);
     else if (this.#now() - this.#indexed > FRESH) await this.refresh();
     const entries = await this.#read(this.#namesOf(prefix));
-    return entries.filter((e) => e.record.state !== 'discarded' && !this.#isVoid(e.name, e.modified));
+    return entries.filter((entry) => entry.record.state !== 'discarded' && !this.#isVoid(entry));
   }
 
   /** Remembers that a whole upload of this user broke, and that nothing older is to be continued. */
@@ -208,10 +208,19 @@ export class Ledger {
     }
   }
 
-  /** Whether a file has been stored there, or taken away, since the entry was written. */
-  #isVoid(name: string, modified: Date): boolean {
-    const stored = this.#stored.get(name.slice(0, name.indexOf('-') + 1));
-    return stored !== undefined && modified.getTime() < stored - SKEW;
+  /**
+   * Whether a file has been stored there, or taken away, since the upload broke. One that goes on elsewhere is not
+   * void, and a mark of a broken overwrite is told by the object's own time.
+   */
+  #isVoid(entry: LedgerEntry): boolean {
+    if (entry.record.state === 'broken' || this.isAlive(entry)) return false;
+    const stored = this.#storedSince(entry.name);
+    return stored !== undefined && entry.modified.getTime() < stored - SKEW;
+  }
+
+  /** When something was stored under an entry's key, as far as this process remembers. */
+  #storedSince(name: string): number | undefined {
+    return this.#stored.get(name.slice(0, name.indexOf('-') + 1));
   }
 
   /** Whether somebody has shown not long ago that the upload goes on. */
@@ -222,11 +231,15 @@ export class Ledger {
   /** Discards what nobody has touched for too long, and what is void. Live uploads are touched all the time. */
   async sweep(): Promise<void> {
     const before = this.#now() - Math.max(this.#options.keep, DEAD);
-    const isOver = (name: string, at: Date) => at.getTime() < before || this.#isVoid(name, at);
-    const old = [...this.#index].filter(([name, at]) => isOver(name, at) || this.#discarded.has(name));
+    const names = [...this.#index].flatMap(([name, at]) => {
+      const looked =
+        at.getTime() < before || this.#discarded.has(name) || this.#storedSince(name) !== undefined;
+      return looked && !this.#held.has(name) ? [name] : [];
+    });
     // The index may be older than what another process has done.
-    for (const each of await this.#read(old.map(([name]) => name).filter((name) => !this.#held.has(name))))
-      if (isOver(each.name, each.modified) || each.record.state === 'discarded') await this.#discard(each);
+    for (const each of await this.#read(names))
+      if (each.modified.getTime() < before || each.record.state === 'discarded' || this.#isVoid(each))
+        await this.#discard(each);
   }
 
   /** The entry goes last: as long as it is there, the upload can be found. */

@@ -31,6 +31,13 @@ export interface Account {
   claim(bytes: number, options: ClaimOptions): Promise<Lease>;
   /** A buffer for what a download reads ahead: at once or not at all, and never when somebody waits. */
   tryClaim(bytes: number): Lease | undefined;
+  /**
+   * Gives a buffer back for a smaller one of the slow claims' share, which has its first bytes: at once or not at all.
+   * @param kept bytes that are copied
+   */
+  exchange(lease: Lease, bytes: number, kept: number): Lease | undefined;
+  /** Whether uploads wait for memory that are not known to be slow. */
+  readonly pressed: boolean;
   /** Releases every lease of the account that is still out; a claim that waits is rejected. */
   close(): void;
 }
@@ -82,7 +89,8 @@ const SMALLEST_POOL = 64 * MIB;
  * An upload holds what it has of a part while it asks for a larger buffer, so handing out whatever is free could
  * leave many uploads each with half a part, and none able to finish one. There are three kinds of claims:
  * - parts: larger than 2 MiB, not slow. Their buffers come back without any more memory: they are filled, sent,
- *   released. They may have all that is free, and wait for nothing but each other;
+ *   released. They may have all that is free, and wait for nothing but each other; one whose client has become slow
+ *   is exchanged while others wait, or its upload given up (see `partFiller`);
  * - steps: up to 2 MiB, not slow. They have an eighth of the pool for themselves, and up to an eighth more;
  * - slow ones, of any size; with them count the read-ahead of downloads, which lasts as long as a client likes.
  *
@@ -156,6 +164,7 @@ export class MemoryPool {
   account(): Account {
     const owner = {};
     const leases = new Set<Lease>();
+    const pressed = () => this.#queues.step.length + this.#queues.part.length > 0;
     const closed = new AbortController();
     let last = 0;
     let lastQueue: Queue = 'step';
@@ -184,6 +193,17 @@ export class MemoryPool {
         if (closed.signal.aborted || this.waiting > 0) return undefined;
         if (!this.#allows(this.#ahead, bytes) || !this.#hasRoom(this.#ahead, bytes)) return undefined;
         return keep(this.#lend(this.#ahead, bytes));
+      },
+      exchange: (lease, bytes, kept) => {
+        if (!this.#allows(this.#slow, bytes)) return undefined;
+        // For this one step both are lent; nobody else takes anything meanwhile.
+        const smaller = keep(this.#lend(this.#slow, bytes));
+        lease.buffer.copy(smaller.buffer, 0, 0, kept);
+        lease.release();
+        return smaller;
+      },
+      get pressed() {
+        return pressed();
       },
       close: () => {
         closed.abort(new Error('the account is closed'));

@@ -1,3 +1,4 @@
+import { StorageError } from './errors.ts';
 import type { Account, Lease, Pace } from './memory-pool.ts';
 import { partSize, SMALLEST_PART, USUAL_PART } from './part-size.ts';
 
@@ -5,10 +6,11 @@ import { partSize, SMALLEST_PART, USUAL_PART } from './part-size.ts';
 export interface ByteSource {
   /**
    * Reads into `into` from index `from` on, until it is full or the body has ended.
-   * @returns the index after the last byte; less than `into.length` means that the body has ended
+   * @param stop aborted: reads no more, and writes to the buffer no more; the body goes on with the next fill
+   * @returns the index after the last byte; less than `into.length` means that the body has ended, unless it was stopped
    * @throws when the body broke off
    */
-  fill(into: Buffer, from: number): Promise<number>;
+  fill(into: Buffer, from: number, stop?: AbortSignal): Promise<number>;
   /**
    * Settles when the body that has ended is known to be complete; a rejection means that nothing is published. It may
    * take some milliseconds, in which the last bytes can be on their way to S3 already.
@@ -39,6 +41,9 @@ const STEPS: readonly number[] = [64 * 2 ** 10, 2 ** 18, 2 ** 20, 2 ** 21];
 /** As far as this, parts of a slow client are the smallest that S3 takes; all of the 10,000 are still far. */
 const SMALL_PARTS_UP_TO = 512 * 2 ** 20;
 
+/** How often a part that is being filled is looked at while others wait for memory. Milliseconds. */
+const LOOK = 1000;
+
 /** Fills parts from a source, in buffers of the pool that suit its pace. */
 export function partFiller(
   source: ByteSource,
@@ -48,44 +53,75 @@ export function partFiller(
   /** Unknown until the first megabyte. */
   let pace: Pace | undefined;
 
-  async function claim(bytes: number, growing: boolean): Promise<Lease> {
-    return account.claim(bytes, { signal, pace: pace ?? 'fast', growing });
+  /** Whose share the part's buffer is of. */
+  let share: Pace = 'fast';
+
+  function claim(bytes: number, growing: boolean): Promise<Lease> {
+    share = pace ?? 'fast';
+    return account.claim(bytes, { signal, pace: share, growing });
   }
 
-  async function fill(lease: Lease, from: number): Promise<Filled> {
-    const end = await source.fill(lease.buffer, from);
-    return { bytes: lease.buffer.subarray(0, end), ended: end < lease.buffer.length, lease };
+  /** Milliseconds of the client's time that the part has taken; waiting for memory does not count. */
+  let waited = 0;
+
+  /** @returns the index after the last byte, and whether the body ended there */
+  async function read(buffer: Buffer, from: number): Promise<{ end: number; ended: boolean }> {
+    const mayStop = share === 'fast' && buffer.length > SMALLEST_PART;
+    const stop = mayStop ? new AbortController() : undefined;
+    const timer = stop && setInterval(() => account.pressed && stop.abort(), LOOK);
+    const start = performance.now();
+    try {
+      const end = await source.fill(buffer, from, stop?.signal);
+      return { end, ended: end < buffer.length && !stop?.signal.aborted };
+    } finally {
+      clearInterval(timer);
+      waited += performance.now() - start;
+    }
+  }
+
+  /**
+   * Fills a buffer. A client that was fast when it got a part's and is slow now does not keep it while others wait for
+   * memory: what has come is sent if it is a part, else it goes on in the smallest part's buffer of the slow clients'
+   * share. Where that share is full the upload is given up; it can be resumed.
+   */
+  async function fill(first: Lease, from: number): Promise<Filled> {
+    let lease = first;
+    for (let at = from; ; ) {
+      const { end, ended } = await read(lease.buffer, at);
+      at = end;
+      pace = end < (SLOW * waited) / 1000 ? 'slow' : 'fast';
+      const whole = end === lease.buffer.length || (pace === 'slow' && end >= SMALLEST_PART);
+      if (ended || whole) return { bytes: lease.buffer.subarray(0, end), ended, lease };
+      if (pace === 'fast' || !account.pressed) continue;
+      const smaller = account.exchange(lease, SMALLEST_PART, end);
+      if (!smaller) throw new StorageError('throttled', 'too slow a client while others wait for memory');
+      lease = smaller;
+      share = 'slow';
+    }
   }
 
   async function fillInSteps(target: number): Promise<Filled> {
     let filled: Filled | undefined;
-    let waited = 0;
     for (let size = STEPS[0] ?? target; ; ) {
       const lease = await claim(size, filled !== undefined);
       const from = filled?.bytes.copy(lease.buffer) ?? 0;
       filled?.lease.release();
-      // Only the client's time counts, not that spent waiting for memory.
-      const start = performance.now();
       filled = await fill(lease, from);
-      waited += performance.now() - start;
-      pace = filled.bytes.length < (SLOW * waited) / 1000 ? 'slow' : 'fast';
       const enough = pace === 'slow' && target === USUAL_PART ? SMALLEST_PART : target;
-      if (filled.ended || size >= enough) return filled;
-      size = nextStep(size, pace, enough);
+      // One that was exchanged is a whole part, the smallest.
+      if (filled.ended || filled.bytes.length >= enough || filled.lease !== lease) return filled;
+      size = nextStep(size, pace ?? 'fast', enough);
     }
   }
 
   return {
     /** The next part. @param sent bytes that are in parts already */
     async next(sent: number): Promise<Filled> {
+      waited = 0;
       const whole = partSize(budget, sent, announced);
       if (pace === undefined || (pace === 'slow' && sent < SMALL_PARTS_UP_TO))
         return fillInSteps(Math.min(whole, USUAL_PART));
-      const lease = await claim(whole, false);
-      const start = performance.now();
-      const filled = await fill(lease, 0);
-      pace = filled.bytes.length < (SLOW * (performance.now() - start)) / 1000 ? 'slow' : 'fast';
-      return filled;
+      return fill(await claim(whole, false), 0);
     },
   };
 }

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { readDirectly } from './direct-read.ts';
+import { readDirectly, redirect } from './direct-read.ts';
 import type { Pace } from './pace.ts';
 import { DataTls } from './tls/data-tls.ts';
 
@@ -77,20 +77,26 @@ export class UploadBody {
     this.#listen(this.socket, options);
   }
 
-  /** See ByteSource: the index after the last byte read, less than `into.length` at the body's end. */
-  fill(into: Buffer, from: number): Promise<number> {
+  /** See ByteSource: the index after the last byte read, less than `into.length` at the body's end or when stopped. */
+  fill(into: Buffer, from: number, stop?: AbortSignal): Promise<number> {
     return new Promise((resolve, reject) => {
+      const onStop = () => this.#interrupt();
       const target = {
         into,
         at: from,
-        done: (error?: Error) => (error ? reject(error) : resolve(target.at)),
+        done: (error?: Error) => {
+          stop?.removeEventListener('abort', onStop);
+          if (error) reject(error);
+          else resolve(target.at);
+        },
       };
       this.#target = target;
+      stop?.addEventListener('abort', onStop);
       const leftover = this.#leftover;
       this.#leftover = undefined;
       if (leftover) this.#take(leftover);
       if (!this.#target) return;
-      if (this.#failure || this.#ended) return this.#settle();
+      if (this.#failure || this.#ended || stop?.aborted) return this.#settle();
       if (!this.#hold) this.#read();
     });
   }
@@ -99,6 +105,14 @@ export class UploadBody {
   cancel(): void {
     // All has been read: the client need not see a reset where only the commit fails.
     if (!this.#ended) this.#cut(new DataBrokenError('aborted'));
+  }
+
+  /** The target gets no more: what comes next lands in the spill. */
+  #interrupt(): void {
+    this.socket.pause();
+    if (!this.direct || redirect(this.socket, SPILL)) this.#settle();
+    // This Node does not allow it: the buffer has to be filled.
+    else if (!this.#hold) this.#read();
   }
 
   #read(): void {

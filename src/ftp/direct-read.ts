@@ -43,16 +43,30 @@ export function readTlsDirectly(
   buffer: () => Uint8Array,
   callback: (bytes: number, into: Uint8Array) => boolean,
 ): boolean {
-  const { _handle: handle } = socket as unknown as { _handle: object | null };
-  const symbols = Object.getOwnPropertySymbols(socket);
-  const [first, called, next] = ['kBuffer', 'kBufferCb', 'kBufferGen'].map((name) =>
-    symbols.find(({ description }) => description === name),
-  );
-  if (!handle || !('useUserBuffer' in handle) || !first || !called || !next) return false;
-  const into = buffer();
-  Object.assign(socket, { [first]: into, [called]: callback, [next]: buffer });
-  (handle as { useUserBuffer(into: Uint8Array): void }).useUserBuffer(into);
+  const [called, next] = [internal(socket, 'kBufferCb'), internal(socket, 'kBufferGen')];
+  if (!called || !next || !redirect(socket, buffer())) return false;
+  Object.assign(socket, { [called]: callback, [next]: buffer });
   return true;
+}
+
+/**
+ * Has a socket that reads directly read into another buffer than the one it was given for its next read, which nothing
+ * is written to any more.
+ * @param socket paused
+ * @returns false where this Node does not allow it
+ */
+export function redirect(socket: Socket, buffer: Uint8Array): boolean {
+  const { _handle: handle } = socket as unknown as WithHandle;
+  const first = internal(socket, 'kBuffer');
+  if (!handle || !('useUserBuffer' in handle) || !first) return false;
+  Object.assign(socket, { [first]: buffer });
+  (handle as { useUserBuffer(into: Uint8Array): void }).useUserBuffer(buffer);
+  return true;
+}
+
+/** What Node keeps in a socket under a symbol of its own. */
+function internal(socket: Socket, name: string): symbol | undefined {
+  return Object.getOwnPropertySymbols(socket).find(({ description }) => description === name);
 }
 
 /**

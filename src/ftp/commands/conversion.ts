@@ -23,18 +23,19 @@ export function convertingSource(source: ByteSource, converter: LineEndConverter
   let ended = false;
   return {
     cancel: () => source.cancel(),
-    async fill(into, from) {
+    async fill(into, from, stop) {
       let at = from;
       for (;;) {
         const copied = ready.copy(into, at);
         at += copied;
         ready = ready.subarray(copied);
         if (at === into.length || (ended && ready.length === 0)) return at;
-        const end = await source.fill(portion, 0);
-        ended = end < portion.length;
+        const end = await source.fill(portion, 0, stop);
+        ended = end < portion.length && !stop?.aborted;
         const converted = converter.convert(portion.subarray(0, end));
         // The converter may hand its input back, and the portion is filled again.
         ready = Buffer.concat(ended ? [converted, converter.end()] : [converted]);
+        if (stop?.aborted && ready.length === 0) return at;
       }
     },
   };

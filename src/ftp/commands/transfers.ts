@@ -88,9 +88,9 @@ function judged(session: Session, transfer: Transfer, source: ByteSource, exact:
       return exact ? transfer.bytes : undefined;
     },
     cancel: () => source.cancel(),
-    async fill(into, from) {
-      const end = await source.fill(into, from);
-      if (end === into.length) return end;
+    async fill(into, from, stop) {
+      const end = await source.fill(into, from, stop);
+      if (end === into.length || stop?.aborted) return end;
       verdict = session.judge(transfer);
       // Whoever commits awaits it; an upload that fails before has another reason.
       verdict.catch(() => {});

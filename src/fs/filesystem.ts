@@ -240,6 +240,7 @@ export class Filesystem {
   /** Deletes a file: one HeadObject, one DeleteObject. @throws StorageError not-found, denied */
   async remove(path: string): Promise<void> {
     const place = this.#file(path, 'delete');
+    this.#told.delete(path);
     const { store, ledger } = this.storage;
     const user = this.resumer;
     const there = await store.head(place).catch(notFound);

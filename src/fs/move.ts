@@ -41,6 +41,8 @@ export async function rename(
 ): Promise<void> {
   const { storage, identity, directories } = filesystem;
   const to = filesystem.target(target);
+  // What SIZE said of either name was said of another file.
+  for (const path of [from.path, target]) filesystem.takeTold(path);
   if (file) need(to, 'renameTo');
   else needThroughout(identity, to, 'renameDirectoryTo');
   // By key, too: mounts may overlap.

@@ -1,5 +1,6 @@
 import type { Config } from './config.ts';
 import { openObjectStore } from './fs/s3.ts';
+import type { OnRequest } from './fs/s3-client.ts';
 import { openStorage, type Storage } from './fs/storage.ts';
 import { openUserStorage } from './fs/user-storage.ts';
 import { passiveAddresses } from './ftp/passive-address.ts';
@@ -11,7 +12,6 @@ import type { AwsOptions } from './identity/aws-clients.ts';
 import type { Authenticate } from './identity/identity.ts';
 import { openLogins } from './identity/login.ts';
 import { Passwords } from './identity/passwords.ts';
-import { openProvider } from './identity/providers.ts';
 import { openRoles } from './identity/role.ts';
 import { openSecretReader } from './identity/secrets.ts';
 import { serveAdmin } from './ops/admin.ts';
@@ -55,7 +55,7 @@ export interface Ferry {
  * @param parts.aws where STS is reached instead of at AWS
  * @param parts.onLeaving called once, when ECS is taking the task out of service
  * @param parts.observed given what is to be told of every record of the log
- * @throws ListenError, ControlPortError, AdminSocketError
+ * @throws ListenError, ControlPortError, HealthPortError, AdminSocketError
  */
 export async function openFerry(
   config: Config,
@@ -70,8 +70,18 @@ export async function openFerry(
   } = {},
 ): Promise<Ferry> {
   const { bucket, limits, host } = config;
+  const metrics: Metrics = new Metrics({
+    sessions: () => server.sessions,
+    transfers: () => server.transfers,
+    memory: () => storage.pool.used,
+    waiting: () => passivePorts.waiting,
+    parked: () => storage.ledger.others,
+    certificateDays: () => certificates?.daysLeft(),
+  });
+  parts.observed?.((record) => metrics.observe(record));
   const downloads = limits.sessions * config.downloadConnections;
-  const s3 = { ...config.s3, requests: REQUESTS, downloads };
+  const onRequest: OnRequest = (operation, seconds, outcome) => metrics.s3(operation, seconds, outcome);
+  const s3 = { ...config.s3, requests: REQUESTS, downloads, onRequest };
   const store = openObjectStore(s3);
   const storage = openStorage(config, store, (error) => log.error({ event: 'fault', err: error }));
   const roles = openRoles({ config, log, ...parts.aws });
@@ -82,7 +92,10 @@ export async function openFerry(
     digest: limits.digest,
   });
   const passwords = new Passwords();
-  const provider = openProvider(config, { log, roles, passwords, aws: parts.aws });
+  // Loaded only where it is wanted: it brings parsers of documents.
+  const provider =
+    config.users.source &&
+    (await import('./identity/providers.ts')).openProvider(config, { log, roles, passwords, aws: parts.aws });
   const logins = openLogins(config, provider);
   const health = new StorageHealth((signal) => store.checkBucket(bucket, signal), log);
   const strangers = new StrangerLog(log);
@@ -106,15 +119,6 @@ export async function openFerry(
   const addresses = passiveAddresses(config.passiveAddress, (name, error) =>
     log.error({ event: 'passive-address', host: name, reason: String(error) }, 'cannot be resolved'),
   );
-  const metrics: Metrics = new Metrics({
-    sessions: () => server.sessions,
-    transfers: () => server.transfers,
-    memory: () => storage.pool.used,
-    waiting: () => passivePorts.waiting,
-    parked: () => storage.ledger.others,
-    certificateDays: () => certificates?.daysLeft(),
-  });
-  parts.observed?.((record) => metrics.observe(record));
   const { onLeaving = () => {} } = parts;
   const member = await joinFleet(config, log, {
     metrics: () => metrics.text(),
@@ -147,6 +151,7 @@ export async function openFerry(
       : await serveAdmin(config.adminSocket, server).catch(async (error) => {
           await server.drain(0);
           await passivePorts.close();
+          await member.close();
           throw error;
         });
   // After the ports: a start that fails says one thing.

@@ -3,6 +3,7 @@ import { ConfigError, parseEnvironment } from './config.ts';
 import { ListenError } from './ftp/passive-ports.ts';
 import { ControlPortError, type FtpServer } from './ftp/server.ts';
 import { AdminSocketError } from './ops/admin.ts';
+import { HealthPortError } from './ops/health.ts';
 import { openLog } from './ops/log.ts';
 
 /** Starts the server from the environment; settles when it listens. */
@@ -62,6 +63,7 @@ try {
     error instanceof ConfigError ||
     error instanceof ListenError ||
     error instanceof ControlPortError ||
+    error instanceof HealthPortError ||
     error instanceof AdminSocketError;
   console.error(plain ? `ferry: ${error.message.replaceAll('\n', '\nferry: ')}` : error);
   process.exitCode = 1;

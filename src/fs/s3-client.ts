@@ -38,7 +38,18 @@ export interface S3Options {
   readonly credentials?: CredentialsProvider;
   /** Another store's, which ends them; own ones unless given. */
   readonly connections?: Connections;
+  /**
+   * Told of every attempt: the operation by its name in the S3 API, how long S3 took, and whether it failed, denied the
+   * request, or refused it in another way, such as a condition that was not met.
+   */
+  readonly onRequest?: OnRequest | undefined;
 }
+
+export type OnRequest = (
+  operation: string,
+  seconds: number,
+  outcome: 'ok' | 'error' | 'denied' | 'refused',
+) => void;
 
 /** What the driver's operations are made with. */
 export interface Clients {
@@ -117,7 +128,7 @@ function agents(maxSockets: number): Agents {
 }
 
 function client(
-  { endpoint, pathStyle, checksums, credentials }: S3Options,
+  { endpoint, pathStyle, checksums, credentials, onRequest }: S3Options,
   shared: Agents,
   times: { requestTimeout: number; socketTimeout?: number },
 ): S3Client {
@@ -149,7 +160,36 @@ function client(
     },
     { name: 'unsignedPayload', step: 'build', priority: 'low' },
   );
+  if (onRequest) observe(s3, onRequest);
   return s3;
+}
+
+/** Within the retries, so that each attempt counts. */
+function observe(s3: S3Client, onRequest: OnRequest): void {
+  s3.middlewareStack.add(
+    (next, context) => async (args) => {
+      const operation = String(context.commandName).replace(/Command$/, '');
+      const started = performance.now();
+      const told = (outcome: Parameters<OnRequest>[2]) =>
+        onRequest(operation, (performance.now() - started) / 1000, outcome);
+      try {
+        const answer = await next(args);
+        told('ok');
+        return answer;
+      } catch (error) {
+        told(outcomeOf(error));
+        throw error;
+      }
+    },
+    { name: 'observe', step: 'deserialize', priority: 'high' },
+  );
+}
+
+function outcomeOf(error: unknown): 'error' | 'denied' | 'refused' {
+  const { name, $metadata } = (error ?? {}) as { name?: string; $metadata?: { httpStatusCode?: number } };
+  const status = $metadata?.httpStatusCode;
+  if (status === 403) return 'denied';
+  return name !== 'AbortError' && (status === undefined || status >= 500) ? 'error' : 'refused';
 }
 
 /** The command's own ChecksumMode would have the SDK compute it in JavaScript, whatever it was configured to. */

@@ -165,8 +165,9 @@ export class FtpServer {
   async #acceptProxied(socket: Socket, proxy: string, implicitTls: boolean): Promise<void> {
     const { config, strangers } = this.#context;
     const full = this.#arriving.size + this.#sessions.size >= config.limits.sessions;
-    if (this.#draining || full) {
-      this.#refuse(socket, proxy, this.#draining ? DRAINING : FULL, implicitTls);
+    const closed = this.#closed(proxy) ?? (full ? FULL : undefined);
+    if (closed) {
+      this.#refuse(socket, proxy, closed, implicitTls);
       return;
     }
     this.#arriving.add(socket);

@@ -19,7 +19,7 @@ export interface FleetMember {
  * Starts to report health, and to watch the task's own state where there is one.
  * @param parts.metrics Prometheus text
  * @param parts.onLeaving called once, when ECS is taking the task out of service
- * @throws what listening on the health port throws
+ * @throws HealthPortError
  */
 export async function joinFleet(
   { host, healthPort, passivePorts, fleet }: Config,

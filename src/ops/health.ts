@@ -24,6 +24,11 @@ export interface HealthOptions extends HoldOptions {
 /** What main loop and health thread share: the moment of the last beat, and two flags. */
 const SHARED = { beat: 0, ready: 1, draining: 2 } as const;
 
+/** The health port could not be bound. */
+export class HealthPortError extends Error {
+  override readonly name = 'HealthPortError';
+}
+
 /** The health server: a thread of its own, so that load on the main loop never looks like death. */
 export interface Health {
   readonly port: number;
@@ -37,7 +42,7 @@ export interface Health {
 /**
  * Starts the health server. GET `/health/PORT` (a passive port) answers 200 from the start, `/health/control` and
  * `/health/implicit` when the hold is over, `/live` while the main loop beats; `/metrics` asks the main loop.
- * @throws what listening throws
+ * @throws HealthPortError
  */
 export async function openHealth(options: HealthOptions): Promise<Health> {
   const { host, port, passivePorts, hold, probed, metrics, beat = 1000, dead = 60_000 } = options;
@@ -50,7 +55,10 @@ export async function openHealth(options: HealthOptions): Promise<Health> {
   });
   const [first] = await Promise.race([
     once(worker, 'message'),
-    once(worker, 'error').then(([error]) => Promise.reject(error)),
+    once(worker, 'error').then(([cause]) => {
+      const why = { EADDRINUSE: 'it is in use', EACCES: 'this user may not bind it' }[String(cause?.code)];
+      throw new HealthPortError(`health port ${port} on ${host}: ${why ?? cause}`, { cause });
+    }),
   ]);
   const timer = setInterval(live, beat).unref();
   worker.on('message', () => void Promise.resolve(metrics()).then((text) => worker.postMessage(text)));

@@ -36,9 +36,10 @@ export interface Gauges {
   readonly certificateDays: () => number | undefined;
 }
 
-/** Outcome of a request to S3. */
-export type S3Outcome = 'ok' | 'error' | 'denied' | 'refused';
+/** How often the event loop is asked how late it is. */
+const DELAY = { resolution: 50 } as const;
 
+/** Of a millisecond. */
 const NANOSECONDS = 1e6;
 
 /** Uploads, by their verbs. */
@@ -48,7 +49,8 @@ const UPLOADS = new Set(['STOR', 'STOU', 'APPE']);
 export class Metrics {
   readonly #registry = new Registry();
   readonly #since: Partial<Record<MetricName, number>> = {};
-  readonly #delay = monitorEventLoopDelay({ resolution: 20 });
+  /** One for each who asks: whoever does begins anew. */
+  readonly #delays = { scraped: monitorEventLoopDelay(DELAY), embedded: monitorEventLoopDelay(DELAY) };
   readonly #gauges: Gauges;
   readonly #replies = this.#counter('ferry_replies_total', 'Final replies', ['code']);
   readonly #logins = this.#counter('ferry_logins_total', 'Logins', ['outcome']);
@@ -67,7 +69,7 @@ export class Metrics {
 
   constructor(gauges: Gauges) {
     this.#gauges = gauges;
-    this.#delay.enable();
+    for (const delay of Object.values(this.#delays)) delay.enable();
     this.#gauge('ferry_sessions', 'Sessions now', gauges.sessions);
     this.#gauge('ferry_transfers', 'Transfers now', gauges.transfers);
     this.#gauge('ferry_memory_bytes', 'Bytes of the transfer budget that are lent', gauges.memory);
@@ -79,7 +81,8 @@ export class Metrics {
       () => gauges.certificateDays() ?? Number.NaN,
     );
     this.#gauge('ferry_event_loop_delay_seconds', '99th percentile since it was asked last', () => {
-      const seconds = this.#delay.percentile(99) / NANOSECONDS / 1000;
+      const seconds = this.#delays.scraped.percentile(99) / NANOSECONDS / 1000;
+      this.#delays.scraped.reset();
       return seconds;
     });
   }
@@ -126,8 +129,8 @@ export class Metrics {
     this.#refused.inc({ reason }, count);
   }
 
-  /** S3 answered, or did not. */
-  s3(operation: string, seconds: number, outcome: S3Outcome): void {
+  /** S3 answered, or did not; one attempt. */
+  s3(operation: string, seconds: number, outcome: 'ok' | 'error' | 'denied' | 'refused'): void {
     this.#s3.inc({ operation, outcome });
     this.#latency.observe({ operation }, seconds);
     this.#count('S3Requests');
@@ -152,11 +155,11 @@ export class Metrics {
       ...this.#since,
       Sessions: sessions(),
       UploadsParked: parked(),
-      EventLoopDelay: Math.round(this.#delay.percentile(99) / NANOSECONDS),
+      EventLoopDelay: Math.round(this.#delays.embedded.percentile(99) / NANOSECONDS),
       ...(days !== undefined && { CertificateDays: days }),
     };
     for (const name of Object.keys(this.#since) as MetricName[]) this.#since[name] = 0;
-    this.#delay.reset();
+    this.#delays.embedded.reset();
     const metrics = Object.keys(values).map((Name) => ({ Name, Unit: UNITS[Name as MetricName] ?? 'Count' }));
     return {
       _aws: {
@@ -168,7 +171,7 @@ export class Metrics {
   }
 
   close(): void {
-    this.#delay.disable();
+    for (const delay of Object.values(this.#delays)) delay.disable();
   }
 
   #count(name: MetricName, by = 1): void {

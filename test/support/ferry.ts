@@ -36,6 +36,8 @@ export interface Ferry extends AsyncDisposable {
   readonly port: number;
   /** Of implicit TLS. */
   readonly tlsPort: number | undefined;
+  /** Undefined unless FERRY_HEALTH_PORT is set. */
+  readonly healthPort: number | undefined;
   readonly host: string;
   readonly bucket: string;
   readonly config: Config;
@@ -106,12 +108,20 @@ export async function startFerry(
     ...settings,
   });
   const records: Record<string, unknown>[] = [];
-  const log = openLog('json', (line) => records.push(JSON.parse(line)));
+  let observe = (_record: Readonly<Record<string, unknown>>) => {};
+  const log = openLog(
+    'json',
+    (line) => records.push(JSON.parse(line)),
+    (record) => observe(record),
+  );
   let storageAvailable = true;
   const opened = await openFerry(config, log, {
     storageAvailable: () => storageAvailable,
     authenticate: parts.authenticate ?? (users && knownUsers(users(bucket))),
     aws,
+    observed: (by) => {
+      observe = by;
+    },
     tls: parts.tls ?? (config.tls.port === undefined ? undefined : { current: testCertificate() }),
   });
   const { server, passivePorts, storage } = opened;
@@ -135,6 +145,7 @@ export async function startFerry(
   return {
     port: server.port,
     tlsPort: server.tlsPort,
+    healthPort: opened.healthPort,
     host,
     bucket,
     config,

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { SETTINGS } from '../src/settings.ts';
 import { PlanError, planShards, type ShardPlan } from './shard-plan.ts';
 
 const arn = (service: string, what: string) =>
@@ -105,9 +106,7 @@ const schema = z.strictObject({
   alarmEmail: z.email().optional(),
   deletionProtection: z.boolean().default(true),
   /** Further settings of the server, by the names of its environment contract. */
-  settings: z
-    .record(z.string().regex(/^FERRY_[A-Z_]+$/, 'a name such as FERRY_BANNER'), z.string())
-    .default({}),
+  settings: z.partialRecord(z.enum(SETTINGS), z.string()).default({}),
 });
 
 /** A deployment as `cdk.json` describes it under `context.ferry`, with every default filled in. */

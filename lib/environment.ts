@@ -44,7 +44,7 @@ export function sharedEnvironment(
     FERRY_DRAIN_LAG: '120s',
     FERRY_DRAIN_TIMEOUT: '100s',
     FERRY_ECS: 'on',
-    ...(config.settings as Environment),
+    ...config.settings,
   };
 }
 

@@ -2,6 +2,7 @@ import { CfnOutput, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as ecr from 'aws-cdk-lib/aws-ecr-assets';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
+import type { NetworkLoadBalancer } from 'aws-cdk-lib/aws-elasticloadbalancingv2';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import * as route53 from 'aws-cdk-lib/aws-route53';
 import * as targets from 'aws-cdk-lib/aws-route53-targets';
@@ -70,10 +71,7 @@ export class Gateway extends Stack {
   }
 
   /** Without target health: a passive target group without a target would take the whole name out of DNS. */
-  #record(
-    { domain }: Deployment,
-    balancer: import('aws-cdk-lib/aws-elasticloadbalancingv2').NetworkLoadBalancer,
-  ): void {
+  #record({ domain }: Deployment, balancer: NetworkLoadBalancer): void {
     if (!domain) return;
     const zone = route53.HostedZone.fromHostedZoneAttributes(this, 'Zone', domain);
     new route53.ARecord(this, 'Record', {

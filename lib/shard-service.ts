@@ -1,4 +1,4 @@
-import { Duration, Stack } from 'aws-cdk-lib';
+import { Duration } from 'aws-cdk-lib';
 import type * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
 import type * as iam from 'aws-cdk-lib/aws-iam';
@@ -127,14 +127,5 @@ export class ShardService extends Construct {
       },
     });
     return task;
-  }
-
-  /** Where the service's name is needed: in alarms. */
-  get name(): string {
-    return this.service.serviceName;
-  }
-
-  get region(): string {
-    return Stack.of(this).region;
   }
 }

@@ -18,6 +18,9 @@ const SDK = 'Only src/fs/s3.ts and main.ts speak to the S3 SDK.';
 const NO_SDK = 'src/ftp is the protocol: it knows files and identities, never an AWS SDK.';
 const NO_FTP = 'Storage, identity and operations do not know the protocol: src/ftp imports them.';
 const ALONE = 'The embedded S3 stands alone: it shares no code with the server that it tests.';
+const ONE_FILE =
+  'Each AWS service is spoken to in one file: identity/secrets.ts, lambda.ts and role.ts, ops/ecs.ts.';
+const STACKS = 'The stacks know of the server the names of its settings and metrics, nothing else.';
 const AS_A_PROCESS = 'Nothing imports main.ts: it is the composition root; run it as a process.';
 
 type Import = readonly [file: string, imported: string, message: string];
@@ -53,6 +56,12 @@ const FORBIDDEN: readonly Import[] = [
       ['src/local-s3/store/a.ts', `../../${target}`, ALONE],
     ],
   ),
+  ['src/identity/a.ts', '@aws-sdk/client-secrets-manager', ONE_FILE],
+  ['src/identity/lambda.ts', '@aws-sdk/client-sts', ONE_FILE],
+  ['src/ops/a.ts', '@aws-sdk/client-ecs', ONE_FILE],
+  ['lib/a.ts', '../src/config.ts', STACKS],
+  ['bin/a.ts', '../src/main.ts', STACKS],
+  ['cluster/a.ts', '../src/main.ts', AS_A_PROCESS],
   ['test/ftp/a.test.ts', '../../src/main.ts', AS_A_PROCESS],
   ['scripts/a.ts', '../src/main.ts', AS_A_PROCESS],
   ['bench/a.ts', '../src/main.ts', AS_A_PROCESS],
@@ -122,7 +131,8 @@ const CLEAN: Readonly<Record<string, string>> = {
   'src/main.ts': `import './config.ts';\nimport './ftp/server.ts';\nimport '@aws-sdk/client-s3';\nexport const env = process.env.HOME;`,
   'src/ftp/clean.ts': `import '../fs/filesystem.ts';\nimport '../identity/identity.ts';\nimport '../ops/log.ts';\nimport '../config.ts';`,
   'src/fs/s3.ts': `import { HeadBucketCommand, S3Client } from '@aws-sdk/client-s3';\nimport '../identity/identity.ts';\nimport '@smithy/node-http-handler';\nawait new S3Client({}).send(new HeadBucketCommand({ Bucket: 'x' }));`,
-  'src/identity/clean.ts': `import '@aws-sdk/client-secrets-manager';\nimport '../config.ts';`,
+  'src/identity/secrets.ts': `import '@aws-sdk/client-secrets-manager';\nimport '../config.ts';`,
+  'lib/clean.ts': `import type { Setting } from '../src/settings.ts';\nimport 'aws-cdk-lib';\nexport type Name = Setting;`,
   'src/local-s3/clean.ts': `import './store/objects.ts';\nimport 'fast-xml-parser';`,
   'test/clean.test.ts': `import '../src/ftp/server.ts';\nimport '@aws-sdk/client-s3';\nexport const env = process.env.HOME;`,
 };

@@ -62,6 +62,11 @@ const FAILURES: readonly (readonly [title: string, config: unknown, line: string
   ['an unknown key', { ...WITH_TLS, shard: 2 }, 'shard: not a setting of this version'],
   ['a wrong type', { ...WITH_TLS, shards: '2' }, 'shards: got "2"; allowed: a value of type number'],
   [
+    'a setting that the server does not have',
+    { ...WITH_TLS, settings: { FERRY_BANER: 'x' } },
+    'settings.FERRY_BANER: not a setting of this version',
+  ],
+  [
     'seventeen shards with TLS',
     { ...WITH_TLS, shards: 17 },
     'shards: got 17 of 3 ports; allowed: at most 16: a load balancer has at most 50 listeners',

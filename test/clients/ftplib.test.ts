@@ -5,46 +5,16 @@ import { DURABLE, expectObject, FILE } from '../support/broken.ts';
 import { getObject, keysOf, putObject } from '../support/objects.ts';
 import { type Bench, withBench } from './support/bench.ts';
 import { breakOff } from './support/broken.ts';
-import type { Client } from './support/client.ts';
-import { execute } from './support/execute.ts';
+import { type FtplibLine, ftplib } from './support/ftplib.ts';
 import { scenarios } from './support/scenarios.ts';
 
 const MIB = 2 ** 20;
 
-const PROGRAM = join(import.meta.dirname, 'support/ftplib_client.py');
-
-/** A function of the Python program and its arguments. */
-type Line = readonly string[];
-
-const call =
-  (name: string) =>
-  (...about: string[]): Line => [name, ...about];
-
-const ftplib: Client<Line> = {
-  name: 'Python ftplib',
-  programs: ['python3'],
-  probe: { args: ['-c', 'import ftplib; print("has ftplib")'], says: /has ftplib/ },
-  modes: ['passive', 'active'],
-  steps: {
-    mkdir: call('mkdir'),
-    put: call('put'),
-    get: call('get'),
-    resume: call('resume'),
-    names: call('names'),
-    list: call('long_list'),
-    machine: call('machine'),
-    rename: call('rename'),
-    remove: call('remove'),
-    rmdir: call('rmdir'),
-  },
-  run: ({ home, mode, ...place }, steps) =>
-    execute('python3', [PROGRAM, JSON.stringify({ ...place, passive: mode === 'passive', steps })], { home }),
-};
-
 scenarios(ftplib);
 
 describe.each(ftplib.modes)('Python ftplib, %s', (mode) => {
-  const bench = (body: (bench: Bench<Line>) => Promise<void>) => () => withBench(ftplib, { mode }, body);
+  const bench = (body: (bench: Bench<FtplibLine>) => Promise<void>) => () =>
+    withBench(ftplib, { mode }, body);
 
   test(
     'stops a download with an urgent ABOR and goes on in the same session',

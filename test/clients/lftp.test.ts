@@ -5,49 +5,11 @@ import { DURABLE, expectObject, FILE } from '../support/broken.ts';
 import { keysOf, putObject } from '../support/objects.ts';
 import { type Bench, withBench } from './support/bench.ts';
 import { breakOff } from './support/broken.ts';
-import type { Client, Place } from './support/client.ts';
 import { execute } from './support/execute.ts';
+import { lftp, lftpOpening, quoted } from './support/lftp.ts';
 import { expectSameBytes } from './support/samples.ts';
 import { scenarios } from './support/scenarios.ts';
 import { expectTree, expectTreeObjects, makeTree, putTreeObjects, TREE } from './support/tree.ts';
-
-const q = (word: string) => `"${word.replace(/["\\]/g, '\\$&')}"`;
-
-/** A name that cannot be taken for an option. */
-const named = (name: string) => q(name.startsWith('-') ? `./${name}` : name);
-
-/** lftp's start: it fails at the first error, and gives up at once instead of trying again for ever. */
-const opening = ({ host, port, user, password, mode }: Place) => [
-  'set cmd:fail-exit yes',
-  'set net:max-retries 1',
-  'set net:timeout 20',
-  'set xfer:clobber yes',
-  `set ftp:passive-mode ${mode === 'passive'}`,
-  `open -u ${user},${password} -p ${port} ${host}`,
-];
-
-const lftp: Client<string> = {
-  name: 'lftp',
-  programs: ['lftp'],
-  probe: { args: ['--version'], says: /LFTP/ },
-  modes: ['passive', 'active'],
-  steps: {
-    mkdir: (name) => `mkdir ${named(name)}`,
-    put: (file, name) => `put ${q(file)} -o ${q(name)}`,
-    get: (name, file) => `get ${named(name)} -o ${q(file)}`,
-    resume: (name, file) => `get -c ${named(name)} -o ${q(file)}`,
-    names: () => 'nlist',
-    list: () => 'ls',
-    machine: () => 'cls -l',
-    rename: (from, to) => `mv ${named(from)} ${named(to)}`,
-    remove: (name) => `rm ${named(name)}`,
-    rmdir: (name) => `rmdir ${named(name)}`,
-    putTree: (folder, name) => `mirror -R ${q(folder)} ${q(name)}`,
-    getTree: (name, folder) => `mirror ${q(name)} ${q(folder)}`,
-  },
-  run: (at, lines) =>
-    execute('lftp', [], { home: at.home, input: [...opening(at), ...lines, 'bye', ''].join('\n') }),
-};
 
 scenarios(lftp);
 
@@ -102,7 +64,7 @@ describe('lftp', () => {
       await makeTree(folder);
       await run(['putTree', folder, 'tree']);
       await rename(join(folder, 'a.txt'), join(folder, 'z.txt'));
-      await say(`mirror -R --delete ${q(folder)} tree`);
+      await say(`mirror -R --delete ${quoted(folder)} tree`);
       expect(stored(transfers()).at(-1)).toBe('/tree/z.txt');
       const files = (await keysOf(ferry)).filter((key) => !key.endsWith('/'));
       expect(files).toEqual([
@@ -120,7 +82,7 @@ describe('lftp', () => {
     bench(async ({ ferry, local, say }) => {
       await putTreeObjects(ferry, 'tree');
       const folder = join(local, 'tree');
-      await say(`mirror --parallel=4 tree ${q(folder)}`);
+      await say(`mirror --parallel=4 tree ${quoted(folder)}`);
       await expectTree(folder);
     }),
   );
@@ -132,7 +94,11 @@ describe('lftp', () => {
       await putObject(ferry, 'large.bin', await readFile(large.file));
       const back = join(local, 'back');
       // So slow that the first connection cannot have it all before the others begin.
-      await say('set net:limit-rate 25000000', `pget -n 4 large.bin -o ${q(back)}`);
+      await say(
+        'set pget:min-chunk-size 100k',
+        `set net:limit-rate ${large.size / 4}`,
+        `pget -n 4 large.bin -o ${quoted(back)}`,
+      );
       await expectSameBytes(back, large);
       expect(commands()).toContain(`REST ${large.size / 2}`);
     }),
@@ -142,7 +108,7 @@ describe('lftp', () => {
     'goes on with a broken upload by put -c',
     bench(async ({ ferry, local, say, transfers }) => {
       const file = await breakOff(ferry, local, 'broken');
-      await say(`put -c ${q(file)} -o broken`);
+      await say(`put -c ${quoted(file)} -o broken`);
       expect(transfers().at(-1)).toMatchObject({ bytes: FILE.length - DURABLE, code: 226 });
       await expectObject(ferry, 'broken', FILE);
     }),
@@ -153,7 +119,7 @@ describe('lftp', () => {
     bench(async ({ ferry, local, say }) => {
       await putObject(ferry, 'tree/');
       await breakOff(ferry, local, 'tree/broken');
-      await say(`mirror -R -c ${q(join(local, 'tree'))} tree`);
+      await say(`mirror -R -c ${quoted(join(local, 'tree'))} tree`);
       await expectObject(ferry, 'tree/broken', FILE);
     }),
   );
@@ -184,7 +150,7 @@ describe('lftp', () => {
     'gets and deletes the files that a pattern names',
     bench(async ({ ferry, local, say }) => {
       for (const name of ['in/a.csv', 'in/b 1.csv', 'in/c.txt']) await putObject(ferry, name, name);
-      await say('cd in', `mget -O ${q(local)} *.csv`, 'mrm *.csv');
+      await say('cd in', `mget -O ${quoted(local)} *.csv`, 'mrm *.csv');
       expect((await readdir(local)).sort()).toEqual(['a.csv', 'b 1.csv']);
       expect(await keysOf(ferry)).toEqual(['in/c.txt']);
     }),
@@ -218,9 +184,10 @@ describe('lftp', () => {
       await putObject(ferry, 'hello', 'hello\n');
       await putObject(ferry, 'large', Buffer.alloc(8 * 2 ** 20, 'x'));
       expect(await say('cat hello')).toContain('hello\n');
-      const { user, password, host, port, home } = at;
-      const script = `set cmd:at-exit ""; open -u ${user},${password} -p ${port} ${host}; cat large | head -c 5; cat hello`;
-      expect(await execute('lftp', ['-c', script], { home })).toContain('xxxxxhello\n');
+      const script = ['set cmd:at-exit ""', ...lftpOpening(at), 'cat large | head -c 5', 'cat hello'].join(
+        '; ',
+      );
+      expect(await execute('lftp', ['-c', script], { home: at.home })).toContain('xxxxxhello\n');
     }),
   );
 });

@@ -2,12 +2,15 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { getObject, keysOf, putObject } from '../support/objects.ts';
+import { TEST_SECURITY } from '../support/test-tls.ts';
 import { type Bench, withBench } from './support/bench.ts';
 import type { Client } from './support/client.ts';
 import { execute } from './support/execute.ts';
 import { scenarios } from './support/scenarios.ts';
 
 const PROGRAM = join(import.meta.dirname, 'support/net_ftp_client.pl');
+
+const MODULES = ['-MNet::FTP', '-MJSON::PP', ...(TEST_SECURITY === 'plain' ? [] : ['-MIO::Socket::SSL'])];
 
 /** A function of the Perl program and its arguments. */
 type Line = readonly string[];
@@ -19,7 +22,7 @@ const call =
 const netFtp: Client<Line> = {
   name: 'Perl Net::FTP',
   programs: ['perl'],
-  probe: { args: ['-MNet::FTP', '-MJSON::PP', '-e', 'print "has Net::FTP"'], says: /has Net::FTP/ },
+  probe: { args: [...MODULES, '-e', 'print "has Net::FTP"'], says: /has Net::FTP/ },
   modes: ['passive', 'active'],
   steps: {
     mkdir: call('mkdir'),

@@ -3,55 +3,22 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { putObject } from '../support/objects.ts';
 import { type Bench, withBench } from './support/bench.ts';
-import { type Client, type Place, urlOf } from './support/client.ts';
 import { execute } from './support/execute.ts';
 import { scenarios } from './support/scenarios.ts';
-
-/** What wget is told: the path of the URL, and options. */
-interface Line {
-  readonly path: string;
-  readonly options: readonly string[];
-}
-
-/** Options of every call. */
-const general = ({ user, password, mode }: Place) => [
-  '--no-config',
-  '--no-verbose',
-  '--tries=1',
-  '--timeout=20',
-  `--user=${user}`,
-  `--password=${password}`,
-  ...(mode === 'active' ? ['--no-passive-ftp'] : []),
-];
-
-const wget: Client<Line> = {
-  name: 'wget',
-  programs: ['wget'],
-  probe: { args: ['--version'], says: /^GNU Wget/ },
-  modes: ['passive', 'active'],
-  steps: {
-    get: (name, file) => ({ path: name, options: ['-O', file] }),
-    resume: (name, file) => ({ path: name, options: ['-c', '-O', file] }),
-    getTree: (name, folder) => ({ path: `${name}/`, options: ['-r', '-nH', '--cut-dirs=1', '-P', folder] }),
-  },
-  async run(at, lines) {
-    let output = '';
-    for (const { path, options } of lines)
-      output += await execute('wget', [...general(at), ...options, urlOf(at, path)], { home: at.home });
-    return output;
-  },
-};
+import { type WgetLine, wget, wgetOptions, wgetUrl } from './support/wget.ts';
 
 scenarios(wget);
 
 describe('wget', () => {
-  const bench = (body: (bench: Bench<Line>) => Promise<void>) => () => withBench(wget, {}, body);
+  const bench = (body: (bench: Bench<WgetLine>) => Promise<void>) => () => withBench(wget, {}, body);
 
   test(
     'gets the files that a pattern names',
     bench(async ({ ferry, at, local }) => {
       for (const name of ['in/a.csv', 'in/b 1.csv', 'in/c.txt']) await putObject(ferry, name, name);
-      await execute('wget', [...general(at), '-P', local, `${urlOf(at, 'in/')}*.csv`], { home: at.home });
+      await execute('wget', [...wgetOptions(at), '-P', local, `${wgetUrl(at, 'in/')}*.csv`], {
+        home: at.home,
+      });
       expect((await readdir(local)).sort()).toEqual(['a.csv', 'b 1.csv']);
     }),
   );

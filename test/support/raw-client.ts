@@ -39,6 +39,8 @@ export interface RawClient extends Disposable {
   passive(options?: { allowHalfOpen?: boolean }): Promise<Socket>;
   /** EPSV, and a connection in clear, whatever was agreed on. */
   passiveInClear(options?: { allowHalfOpen?: boolean }): Promise<Socket>;
+  /** Puts TLS on a data connection, whoever opened it, if that was agreed on. */
+  asAgreed(data: Socket): Socket;
   /** Puts TLS on a data connection. */
   secureData(data: Socket, tls?: ClientTls): TLSSocket;
   /** Uploads bytes by STOR (or another verb) and returns both replies. */
@@ -139,9 +141,10 @@ export async function rawClient(to: {
     return endingAfterHandshake(withReset(secured, data));
   }
 
+  const asAgreed = (data: Socket) => (isProtected ? secureData(data) : data);
+
   async function passive(options: { allowHalfOpen?: boolean } = {}): Promise<Socket> {
-    const data = await passiveInClear(options);
-    return isProtected ? secureData(data) : data;
+    return asAgreed(await passiveInClear(options));
   }
 
   return {
@@ -165,6 +168,7 @@ export async function rawClient(to: {
     },
     passiveInClear,
     secureData,
+    asAgreed,
     write: (bytes) => void socket.write(bytes),
     reply,
     command,

@@ -13,12 +13,27 @@ function securityOf(value: string | undefined): Security {
   return 'plain';
 }
 
-let made: Issued | undefined;
+/** For what is plain by nature: REIN, which is 502 in TLS, or the first bytes of a connection. */
+export const PLAIN = { security: 'plain' } as const;
+
+let made: { readonly authority: string; readonly certificate: Issued } | undefined;
+
+function make() {
+  const authority = makeAuthority('Ferry test CA');
+  const names = ['localhost', '127.0.0.1', '::1'];
+  return { authority: authority.cert, certificate: authority.issue('localhost', { names }) };
+}
 
 /** A certificate for localhost, one for all test servers of this process. */
 export function testCertificate(): Issued {
-  made ??= makeAuthority('Ferry test CA').issue('localhost');
-  return made;
+  made ??= make();
+  return made.certificate;
+}
+
+/** The certificate, in PEM, of the authority behind it. */
+export function testAuthority(): string {
+  made ??= make();
+  return made.authority;
 }
 
 /** What STAT says of the connections of this run's clients. */

@@ -1,8 +1,9 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, beforeEach, expect } from 'vitest';
 import { type Ferry, startFerry, USER } from '../../support/ferry.ts';
+import { TEST_SECURITY, testAuthority } from '../../support/test-tls.ts';
 import type { Client, Mode, Place, Step } from './client.ts';
 import { whyMissing } from './execute.ts';
 
@@ -24,23 +25,33 @@ export interface Bench<Line> extends AsyncDisposable {
   transfers(): readonly { verb: string; path: string; bytes: number; code: number }[];
 }
 
-/** Where the test runs: the settings of its server, and the mode of the client. */
+/** Where the test runs: the settings of its server, and how the client speaks to it. */
 export interface Setting {
   readonly mode?: Mode;
   readonly env?: Readonly<Record<string, string>>;
 }
 
+/** In TLS the server refuses what comes in clear: that a test passes proves that its client was in TLS. */
+const IN_TLS = TEST_SECURITY !== 'plain';
+
 async function openBench<Line>(client: Client<Line>, { mode, env }: Setting): Promise<Bench<Line>> {
   const folder = await mkdtemp(join(tmpdir(), `ferry-client-`));
   const [home, local] = [join(folder, 'home'), join(folder, 'local')];
-  await Promise.all([mkdir(home), mkdir(local)]);
-  const ferry = await startFerry({ FERRY_TRACE: `user:${USER.name}`, ...env });
+  const authority = join(folder, 'authority.pem');
+  await Promise.all([mkdir(home), mkdir(local), IN_TLS && writeFile(authority, testAuthority())]);
+  const ferry = await startFerry({
+    FERRY_TRACE: `user:${USER.name}`,
+    FERRY_TLS: IN_TLS ? 'data' : 'optional',
+    ...env,
+  });
   const at: Place = {
     host: ferry.host,
-    port: ferry.port,
+    port: TEST_SECURITY === 'implicit' ? (ferry.tlsPort ?? 0) : ferry.port,
     user: USER.name,
     password: USER.password,
     mode: mode ?? client.modes[0] ?? 'passive',
+    security: TEST_SECURITY,
+    authority,
     home,
   };
   let written = '';

@@ -1,3 +1,5 @@
+import type { Security } from '../../support/test-tls.ts';
+
 /** Who opens the data connections: the client (PASV, EPSV) or the server (PORT, EPRT). */
 export type Mode = 'passive' | 'active';
 
@@ -9,6 +11,9 @@ export interface Place {
   readonly user: string;
   readonly password: string;
   readonly mode: Mode;
+  readonly security: Security;
+  /** In TLS: the file, in PEM, of the authority by which the client is to check the server's certificate. */
+  readonly authority: string;
   /** An empty home directory, which is also the client's working directory. */
   readonly home: string;
 }
@@ -47,6 +52,8 @@ export interface Client<Line> {
   readonly programs: readonly string[];
   readonly probe?: { readonly args: readonly string[]; readonly says: RegExp };
   readonly modes: readonly Mode[];
+  /** In TLS it closes the data connection of an empty file before its handshake, which no server can take for a file. */
+  readonly losesEmptyInTls?: boolean;
   /** How each task is said to this client; what it has no way to do is left out. */
   readonly steps: Readonly<Partial<Record<Task, (...about: string[]) => Line>>>;
   /**
@@ -58,9 +65,10 @@ export interface Client<Line> {
 }
 
 /** The URL of a path, escaped, without user and password. */
-export function urlOf({ host, port }: Place, path: string): string {
+export function urlOf({ host, port, security }: Place, path: string): string {
   const authority = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-  return `ftp://${authority}/${path.split('/').map(encodeURIComponent).join('/')}`;
+  const scheme = security === 'implicit' ? 'ftps' : 'ftp';
+  return `${scheme}://${authority}/${path.split('/').map(encodeURIComponent).join('/')}`;
 }
 
 /** A word for clients that read their commands as Berkeley's ftp does: a backslash takes the next byte as it is. */

@@ -1,11 +1,12 @@
 """Drives Python's ftplib: ftplib_client.py SPECIFICATION
 
-The specification is JSON: host, port, user, password, passive, steps. A step is a list: the name of a function
+The specification is JSON: host, port, user, password, passive, security, authority, steps. A step is a list: the name of a function
 below, and its arguments. What a function returns is printed, and so is the dialogue.
 """
 import ftplib
 import json
 import os
+import ssl
 import sys
 
 
@@ -111,13 +112,40 @@ def read_piece(ftp, name, start, count):
     return f'piece: {piece.decode()}'
 
 
+class ImplicitTls(ftplib.FTP_TLS):
+    """TLS from the first byte on, which ftplib itself does not have."""
+
+    _sock = None
+
+    @property
+    def sock(self):
+        return self._sock
+
+    @sock.setter
+    def sock(self, value):
+        if value is not None and not isinstance(value, ssl.SSLSocket):
+            value = self.context.wrap_socket(value, server_hostname=self.host)
+        self._sock = value
+
+
+def client(spec):
+    """A client of the kind that the specification asks for; TLS checks the server's certificate and name."""
+    if spec['security'] == 'plain':
+        return ftplib.FTP(timeout=20, encoding='utf-8')
+    context = ssl.create_default_context(cafile=spec['authority'])
+    kind = ImplicitTls if spec['security'] == 'implicit' else ftplib.FTP_TLS
+    return kind(context=context, timeout=20, encoding='utf-8')
+
+
 def main():
     spec = json.loads(sys.argv[1])
     sys.stdout.reconfigure(encoding='utf-8')
-    ftp = ftplib.FTP(timeout=20, encoding='utf-8')
+    ftp = client(spec)
     ftp.set_debuglevel(1)
     ftp.connect(spec['host'], spec['port'])
     ftp.login(spec['user'], spec['password'])
+    if spec['security'] != 'plain':
+        ftp.prot_p()
     ftp.set_pasv(spec['passive'])
     for function, *about in spec['steps']:
         answer = globals()[function](ftp, *about)

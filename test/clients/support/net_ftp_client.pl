@@ -1,16 +1,18 @@
 #!/usr/bin/perl
 # Drives Perl's Net::FTP: net_ftp_client.pl SPECIFICATION
 #
-# The specification is JSON: host, port, user, password, passive, steps. A step is a list: the name of a function below,
-# and its arguments. What a function returns is printed; the dialogue goes to standard error. Names are bytes.
+# The specification is JSON: host, port, user, password, passive, security, authority, steps. A step is a list: the name of a
+# function below, and its arguments. What a function returns is printed; the dialogue goes to standard error. Names are bytes.
 use strict;
 use warnings;
 use JSON::PP;
 use Net::FTP;
 
 my $spec = JSON::PP->new->utf8->decode($ARGV[0]);
+my $implicit = $spec->{security} eq 'implicit';
 my $ftp = Net::FTP->new(
-    $spec->{host}, Port => $spec->{port}, Passive => $spec->{passive} ? 1 : 0, Timeout => 20, Debug => 1
+    $spec->{host}, Port => $spec->{port}, Passive => $spec->{passive} ? 1 : 0, Timeout => 20, Debug => 1,
+    $spec->{security} eq 'plain' ? () : (SSL => $implicit, SSL_ca_file => $spec->{authority})
 ) or die "cannot connect: $@\n";
 
 sub checked { my ($what, $ok) = @_; die "$what: " . $ftp->message . "\n" unless $ok; return; }
@@ -35,7 +37,10 @@ my %functions = (
     supports => sub { return "$_[0]: " . ($ftp->supported(@_) ? 'yes' : 'no') },
 );
 
+checked('starttls', $ftp->starttls) if $spec->{security} eq 'explicit';
 checked('login', $ftp->login($spec->{user}, $spec->{password}));
+# In implicit TLS it protects data connections without a PROT, which RFC 4217 section 9 does not know.
+checked('prot', $ftp->prot('P')) if $implicit;
 checked('binary', $ftp->binary);
 for my $step (@{ $spec->{steps} }) {
     my ($function, @about) = @{$step};

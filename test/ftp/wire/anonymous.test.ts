@@ -4,6 +4,7 @@ import { faultProxyForTest } from '../../support/fault-proxy.ts';
 import { type Ferry, startFerry } from '../../support/ferry.ts';
 import { getObject, keysOf, putObject } from '../../support/objects.ts';
 import type { RawClient } from '../../support/raw-client.ts';
+import { PLAIN } from '../../support/test-tls.ts';
 
 async function enter(ferry: Ferry, name = 'anonymous'): Promise<RawClient> {
   const client = await ferry.connect();
@@ -32,7 +33,7 @@ describe('FERRY_ANONYMOUS=read', () => {
 
   test('lets anonymous and ftp in with any password, in any case', async () => {
     await using ferry = await startFerry(settings);
-    using client = await ferry.connect();
+    using client = await ferry.connect(PLAIN);
     await dialogue(
       client,
       `C: USER Anonymous

@@ -5,6 +5,7 @@ import { faultProxyForTest } from '../../support/fault-proxy.ts';
 import { startFerry } from '../../support/ferry.ts';
 import { putObject } from '../../support/objects.ts';
 import type { RawClient } from '../../support/raw-client.ts';
+import { PLAIN } from '../../support/test-tls.ts';
 
 const BODY = randomBytes(12 * 2 ** 20 + 5);
 
@@ -73,7 +74,7 @@ test('the CRC32 of a file costs one HEAD, and no byte of it is read', async () =
 
 test('FEAT tells what HASH can, with a star at what is selected until REIN', async () => {
   await using ferry = await startFerry();
-  using client = await ferry.login();
+  using client = await ferry.login(PLAIN);
   expect(await text(client, 'FEAT')).toContain('\r\n HASH CRC32*;SHA-256;SHA-512;SHA-1;MD5;\r\n');
   await client.command('OPTS HASH SHA-1');
   expect(await text(client, 'FEAT')).toContain('\r\n HASH CRC32;SHA-256;SHA-512;SHA-1*;MD5;\r\n');

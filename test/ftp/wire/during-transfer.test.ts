@@ -4,7 +4,7 @@ import { dialogue, expectInStep } from '../../support/dialogue.ts';
 import { startFerry } from '../../support/ferry.ts';
 import { getObject, keysOf, putObject } from '../../support/objects.ts';
 import type { RawClient } from '../../support/raw-client.ts';
-import { IN_FORCE } from '../../support/test-tls.ts';
+import { IN_FORCE, PLAIN } from '../../support/test-tls.ts';
 
 /** Begins an upload of which one byte has come. */
 async function beginUpload(client: RawClient, name = 'a.txt'): Promise<Socket> {
@@ -97,7 +97,7 @@ describe('while a transfer runs', () => {
 
   test('REIN waits for its end, and resets then', async () => {
     await using ferry = await startFerry();
-    using client = await ferry.login();
+    using client = await ferry.login(PLAIN);
     const data = await beginUpload(client);
     client.write('REIN\r\nNOOP\r\n');
     await dialogue(client, 'S: 200 OK.');

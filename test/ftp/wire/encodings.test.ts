@@ -6,6 +6,7 @@ import { dialogue } from '../../support/dialogue.ts';
 import { startFerry } from '../../support/ferry.ts';
 import { getObject, keysOf, putObject } from '../../support/objects.ts';
 import type { RawClient } from '../../support/raw-client.ts';
+import { PLAIN } from '../../support/test-tls.ts';
 
 /** Sends bytes given as Latin-1 text, and returns the reply as the same. */
 async function exchange(client: RawClient, bytes: string): Promise<string> {
@@ -137,7 +138,7 @@ test('the byte 0xFF is doubled on the control connection, both ways, and single 
 describe('OPTS UTF8', () => {
   test('gives UTF-8 to the session that asks, until it says OFF or REIN', async () => {
     await using ferry = await startFerry({ FERRY_ENCODING: 'latin1' });
-    using client = await ferry.login();
+    using client = await ferry.login(PLAIN);
     using other = await ferry.login();
     expect(await exchange(client, 'MKD \xe9')).toBe('257 "/\xe9" created.');
     await dialogue(client, 'C: OPTS UTF8 ON\nS: 200 UTF-8 is on.');

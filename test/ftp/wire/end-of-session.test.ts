@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { dialogue } from '../../support/dialogue.ts';
 import { startFerry } from '../../support/ferry.ts';
 import { getObject } from '../../support/objects.ts';
+import { PLAIN } from '../../support/test-tls.ts';
 
 describe('a session that is idle for FERRY_IDLE_TIMEOUT', () => {
   test('is ended with 421', async () => {
@@ -64,7 +65,7 @@ describe('a server that is shut down', () => {
 
 test('a stranger who sends more than 50 commands is sent away with 421', async () => {
   await using ferry = await startFerry();
-  using client = await ferry.connect();
+  using client = await ferry.connect(PLAIN);
   client.write('NOOP\r\n'.repeat(51));
   for (let index = 0; index < 50; index++) expect((await client.reply()).code).toBe(200);
   await dialogue(client, 'S: 421 Too many commands without login.');

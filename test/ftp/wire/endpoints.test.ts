@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { dialogue, expectInStep } from '../../support/dialogue.ts';
 import { type Ferry, startFerry } from '../../support/ferry.ts';
 import type { RawClient } from '../../support/raw-client.ts';
+import { PLAIN } from '../../support/test-tls.ts';
 
 /** The port that 227 tells. */
 function portOf(text: string): number {
@@ -15,7 +16,7 @@ function portOf(text: string): number {
 async function dialPassive(client: RawClient): Promise<Socket> {
   const data = connect({ port: portOf((await client.command('PASV')).text), host: '127.0.0.1' });
   await once(data, 'connect');
-  return data;
+  return client.asAgreed(data);
 }
 
 /** A port of the client's own, and what comes in there. */
@@ -198,11 +199,11 @@ describe('PORT and EPRT', () => {
        C: RETR a.txt
        S: 150 Sending a.txt (5 bytes).`,
     );
-    expect((await buffer(await first.connection)).toString()).toBe('hello');
+    expect((await buffer(client.asAgreed(await first.connection))).toString()).toBe('hello');
     await dialogue(client, 'S: 226 Transfer complete.\nC: RETR a.txt\nS: 425 …');
     using second = await listen();
     await dialogue(client, `C: EPRT |1|127.0.0.1|${second.port}|\nS: 200 …\nC: RETR a.txt\nS: 150 …`);
-    expect((await buffer(await second.connection)).toString()).toBe('hello');
+    expect((await buffer(client.asAgreed(await second.connection))).toString()).toBe('hello');
     await dialogue(client, 'S: 226 Transfer complete.');
   });
 
@@ -289,7 +290,7 @@ describe('the endpoint', () => {
 
   test('is dropped by ABOR, REIN and the end of the session', async () => {
     await using ferry = await startFerry();
-    using client = await ferry.login();
+    using client = await ferry.login(PLAIN);
     await dialogue(client, 'C: PASV\nS: 227 …\nC: ABOR\nS: 225 Nothing to abort.\nC: LIST\nS: 425 …');
     await dialogue(client, 'C: PASV\nS: 227 …\nC: REIN\nS: 220 …');
     expect(ferry.passivePorts.pending).toBe(0);
@@ -304,7 +305,7 @@ describe('the endpoint', () => {
     using client = ferry.client;
     const port = portOf((await client.command('PASV')).text);
     await dialogue(client, 'C: RETR a.txt\nS: 150 Sending a.txt (5 bytes).');
-    expect((await buffer(connect({ port, host: '127.0.0.1' }))).toString()).toBe('hello');
+    expect((await buffer(client.asAgreed(connect({ port, host: '127.0.0.1' })))).toString()).toBe('hello');
     await dialogue(client, 'S: 226 Transfer complete.');
     await expectInStep(client);
   });

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { dialogue } from '../../support/dialogue.ts';
 import { startFerry } from '../../support/ferry.ts';
 import { rawClient } from '../../support/raw-client.ts';
+import { PLAIN } from '../../support/test-tls.ts';
 
 describe('the greeting', () => {
   test('is 220, in one line', async () => {
@@ -148,7 +149,7 @@ describe('USER and PASS', () => {
 
   test('want USER again after a failure, and end with 421 at the third', async () => {
     await using ferry = await startFerry();
-    using client = await ferry.connect();
+    using client = await ferry.connect(PLAIN);
     await dialogue(
       client,
       `C: USER demo
@@ -234,7 +235,7 @@ describe('USER and PASS', () => {
 test('a first line of another protocol closes the connection at once, without a reply', async () => {
   await using ferry = await startFerry();
   for (const line of ['GET / HTTP/1.1', 'POST /x HTTP/1.0', 'EHLO mail', 'SSH-2.0-OpenSSH_9.2', 'Host: x']) {
-    using client = await ferry.connect();
+    using client = await ferry.connect(PLAIN);
     client.write(`${line}\r\nUSER demo\r\nPASS secret\r\n`);
     expect(await client.closed()).toBe('');
   }

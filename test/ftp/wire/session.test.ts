@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { dialogue } from '../../support/dialogue.ts';
 import { startFerry, USER } from '../../support/ferry.ts';
+import { PLAIN } from '../../support/test-tls.ts';
 
 describe('ACCT, REIN and QUIT', () => {
   test('ACCT is 503 before and superfluous after login', async () => {
@@ -23,7 +24,7 @@ describe('ACCT, REIN and QUIT', () => {
 
   test('REIN and a new login may follow each other for ever', async () => {
     await using ferry = await startFerry();
-    using client = await ferry.login();
+    using client = await ferry.login(PLAIN);
     for (let round = 0; round < 40; round++) {
       expect(await client.command('REIN')).toMatchObject({ code: 220 });
       await client.login(USER.name, USER.password);
@@ -32,7 +33,7 @@ describe('ACCT, REIN and QUIT', () => {
 
   test('REIN resets everything', async () => {
     await using ferry = await startFerry();
-    using client = await ferry.login();
+    using client = await ferry.login(PLAIN);
     await client.upload('STOR a.txt', 'hello');
     await dialogue(
       client,

@@ -2,6 +2,7 @@ import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
+import { requestMade } from './request-count.ts';
 
 /** Credentials as the SDK wants them; it asks again some minutes before they expire. */
 export type CredentialsProvider = () => Promise<{
@@ -160,18 +161,20 @@ function client(
     },
     { name: 'unsignedPayload', step: 'build', priority: 'low' },
   );
-  if (onRequest) observe(s3, onRequest);
+  observe(s3, onRequest);
   return s3;
 }
 
 /** Within the retries, so that each attempt counts. */
-function observe(s3: S3Client, onRequest: OnRequest): void {
+function observe(s3: S3Client, onRequest: OnRequest | undefined): void {
   s3.middlewareStack.add(
     (next, context) => async (args) => {
       const operation = String(context.commandName).replace(/Command$/, '');
       const started = performance.now();
-      const told = (outcome: Parameters<OnRequest>[2]) =>
-        onRequest(operation, (performance.now() - started) / 1000, outcome);
+      const told = (outcome: Parameters<OnRequest>[2]) => {
+        requestMade();
+        onRequest?.(operation, (performance.now() - started) / 1000, outcome);
+      };
       try {
         const answer = await next(args);
         told('ok');

@@ -3,6 +3,7 @@ import type { Config } from '../config.ts';
 import { StorageError } from '../fs/errors.ts';
 import { canonicalPath } from '../fs/names.ts';
 import { holdsAnywhere } from '../fs/permissions.ts';
+import { countingRequests } from '../fs/request-count.ts';
 import type { Log } from '../ops/log.ts';
 import type { Command, Row } from './command.ts';
 import { CommandQueue } from './command-queue.ts';
@@ -282,15 +283,17 @@ export class Session {
     if (row.transfer) return this.#start(verb, row, argument, restart);
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#busy = promise;
+    const count = { requests: 0 };
     let answer: Reply;
     let failure: unknown;
     try {
-      answer = await row.run(this, argument);
+      answer = await countingRequests(count, () => row.run(this, argument));
     } catch (error) {
       failure = error;
       answer = this.#failure(error, verb, row, false);
     }
-    if (row.changes || failure instanceof StorageError) recordCommand(this, verb, argument, answer, failure);
+    if (row.changes || failure instanceof StorageError)
+      recordCommand(this, verb, argument, answer, failure, count);
     this.send(answer);
     this.#busy = undefined;
     resolve();
@@ -328,7 +331,7 @@ export class Session {
     if (row.writes) this.state.announced = undefined;
     const transfer = new Transfer(verb, restart, announced);
     this.transfer = transfer;
-    transfer.finished = this.#run(transfer, row, argument);
+    transfer.finished = countingRequests(transfer, () => this.#run(transfer, row, argument));
   }
 
   async #run(transfer: Transfer, row: Row, argument: string): Promise<void> {

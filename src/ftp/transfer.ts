@@ -27,6 +27,8 @@ export class Transfer {
   path = '';
   /** Bytes that went over the data connection. */
   bytes = 0;
+  /** Requests to S3 that it has made. */
+  requests = 0;
   /** Its data connection, where that is in TLS. */
   secured: DataTls | undefined;
   /** The 150 mark was sent. */

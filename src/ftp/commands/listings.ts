@@ -33,7 +33,7 @@ async function find(session: Session, argument: string, signal?: AbortSignal): P
   const { filesystem } = session.login;
   const { recursive, path } = parseListArgument(argument);
   if (recursive) throw new ReplyError(504, 'Recursive listings are not supported.');
-  const target = path === undefined ? session.state.cwd : session.resolve(path);
+  const target = targetOf(session, argument);
   const pattern = path === undefined ? undefined : parsePattern(path);
   // A name that exists is meant, even if it looks like a pattern.
   if (pattern && !(await filesystem.exists(target))) return findMatches(session, pattern, signal);
@@ -41,6 +41,12 @@ async function find(session: Session, argument: string, signal?: AbortSignal): P
   if (file) return { file, batches, before: (path ?? '').slice(0, (path ?? '').lastIndexOf('/') + 1) };
   const before = path === undefined || path === '.' ? '' : path.endsWith('/') ? path : `${path}/`;
   return { file, batches, before };
+}
+
+/** The path of what LIST, NLST or STAT was asked for, which may be a pattern. */
+function targetOf(session: Session, argument: string): string {
+  const { path } = parseListArgument(argument);
+  return path === undefined ? session.state.cwd : session.resolve(path);
 }
 
 async function findMatches(session: Session, pattern: Pattern, signal?: AbortSignal): Promise<Found> {
@@ -86,6 +92,7 @@ async function transmit(
 
 function list(session: Session, argument: string, transfer: Transfer): Promise<Reply> {
   return transmit(session, transfer, async (signal) => {
+    transfer.path = targetOf(session, argument);
     const { batches } = await find(session, argument, signal);
     const now = new Date();
     return {
@@ -97,6 +104,7 @@ function list(session: Session, argument: string, transfer: Transfer): Promise<R
 
 function nlst(session: Session, argument: string, transfer: Transfer): Promise<Reply> {
   return transmit(session, transfer, async (signal) => {
+    transfer.path = targetOf(session, argument);
     const { batches, before } = await find(session, argument, signal);
     return { batches, line: ({ name }) => before + name };
   });

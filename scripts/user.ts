@@ -1,14 +1,14 @@
-import { randomBytes } from 'node:crypto';
-import { open, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { parseArgs } from 'node:util';
 import type { RawUser } from '../src/identity/imported-user.ts';
 import { hashPassword, LONGEST_PASSWORD } from '../src/identity/password-hash.ts';
-import { type Edits, editUsers } from '../src/identity/users-edit.ts';
+import { editUsers } from '../src/identity/users-edit.ts';
 import { IMPORT_FORMATS, importUsers } from '../src/identity/users-import.ts';
 import { readUsers, UsersError } from '../src/identity/users-text.ts';
+import { type UsersPlace, usersInFile, usersInSecret } from './users-place.ts';
 
 const USAGE = `npm run user -- COMMAND [options]
 
@@ -19,6 +19,7 @@ const USAGE = `npm run user -- COMMAND [options]
   import FILE --format ${IMPORT_FORMATS.join('|')} [--home DIR] [--permissions SET] [--replace]
 
   --file PATH         the users file; that of FERRY_USERS=file:PATH, or users.yaml
+  --secret ID         instead, the document in a secret of Secrets Manager, by name or ARN; FERRY_USERS=secret:ID
   --mount             /=NAME unless given; PREFIX is a key prefix below FERRY_PREFIX
   --permissions       full (unless given), read-only, write-only, add-only, none, or names with commas between
   --home DIR          each home directory below DIR becomes the prefix; else the user's name does
@@ -34,6 +35,7 @@ const COMMANDS: readonly string[] = ['add', 'passwd', 'list', 'remove', 'import'
 
 const OPTIONS = {
   file: { type: 'string' },
+  secret: { type: 'string' },
   mount: { type: 'string', multiple: true },
   permissions: { type: 'string', default: 'full' },
   format: { type: 'string' },
@@ -44,41 +46,49 @@ const OPTIONS = {
 async function main(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true });
   const [command = '', name = '', ...more] = positionals;
-  const file = values.file ?? /^file:(.+)$/s.exec(process.env.FERRY_USERS ?? '')?.[1] ?? 'users.yaml';
+  const place = placeOf(values);
   const wantsName = command !== 'list';
   if (!COMMANDS.includes(command) || more.length > 0 || (name !== '') !== wantsName) throw new Refused(USAGE);
-  const old = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT' && ['add', 'import', 'list'].includes(command)) return '';
-    throw error;
-  });
+  const old = (await place.read()) ?? '';
   const there = new Set(old.trim() === '' ? [] : readUsers(old).map((user) => user.name));
   const permissions = values.permissions.includes(',') ? values.permissions.split(',') : values.permissions;
   if (['passwd', 'remove'].includes(command) && !there.has(name))
-    throw new Refused(`${name}: not in ${file}`);
+    throw new Refused(`${name}: not in ${place.name}`);
   switch (command) {
     case 'add': {
-      if (there.has(name)) throw new Refused(`${name}: in ${file} already; passwd gives a new password`);
+      if (there.has(name))
+        throw new Refused(`${name}: in ${place.name} already; passwd gives a new password`);
       const mounts = (values.mount ?? [`/=${name}`]).map((mount) => toMount(mount, permissions));
       const user = (hash: string): RawUser => ({ hash, mounts });
       // Before a password is asked for in vain.
       editUsers(old, new Map([[name, user(PLACEHOLDER)]]));
-      await change(file, old, new Map([[name, user(await hashPassword(await newPassword()))]]));
+      await place.write(editUsers(old, new Map([[name, user(await hashPassword(await newPassword()))]])));
       return 0;
     }
     case 'passwd':
-      await change(file, old, new Map([[name, await hashPassword(await newPassword())]]));
+      await place.write(editUsers(old, new Map([[name, await hashPassword(await newPassword())]])));
       return 0;
     case 'remove':
-      await change(file, old, new Map([[name, undefined]]));
+      await place.write(editUsers(old, new Map([[name, undefined]])));
       return 0;
     case 'list':
       for (const line of old.trim() === '' ? [] : listed(old)) console.log(line);
       return 0;
     case 'import':
-      return importFrom(name, { ...values, permissions, file, old, there });
+      return importFrom(name, { ...values, permissions, place, old, there });
     default:
       throw new Refused(USAGE);
   }
+}
+
+/** Where the document is, by the options or as the server would be told. */
+function placeOf({ file, secret }: { file?: string | undefined; secret?: string | undefined }): UsersPlace {
+  if (file !== undefined && secret !== undefined) throw new Refused('--file or --secret, not both');
+  if (secret !== undefined) return usersInSecret(secret);
+  if (file !== undefined) return usersInFile(file);
+  const [, kind, where] = /^(file|secret):(.+)$/s.exec(process.env.FERRY_USERS ?? '') ?? [];
+  if (where === undefined) return usersInFile('users.yaml');
+  return kind === 'secret' ? usersInSecret(where) : usersInFile(where);
 }
 
 /** A hash that is never written. */
@@ -108,26 +118,26 @@ async function importFrom(
     readonly home?: string | undefined;
     readonly replace: boolean;
     readonly permissions: unknown;
-    readonly file: string;
+    readonly place: UsersPlace;
     readonly old: string;
     readonly there: ReadonlySet<string>;
   },
 ): Promise<number> {
-  const { file, old, there, replace, home, permissions } = options;
+  const { place, old, there, replace, home, permissions } = options;
   const format = IMPORT_FORMATS.find((each) => each === options.format);
   if (!format) throw new Refused(`--format: allowed: ${IMPORT_FORMATS.join(', ')}`);
   const found = importUsers(await readFile(source, 'utf8'), format, { home, permissions });
   const users = new Map<string, RawUser>();
   const refused = [...found.refused];
   for (const [name, user] of found.users) {
-    if (there.has(name) && !replace) refused.push(`${name}: in ${file} already; --replace replaces it`);
+    if (there.has(name) && !replace) refused.push(`${name}: in ${place.name} already; --replace replaces it`);
     else users.set(name, user);
   }
-  if (users.size > 0) await change(file, old, users);
+  if (users.size > 0) await place.write(editUsers(old, users));
   const told = [...found.notes.map((line) => `note: ${line}`), ...refused.map((line) => `refused: ${line}`)];
   // A terminal must not obey what somebody put into the file.
   for (const line of told) console.error(line.replaceAll(/\p{Cc}/gu, '?'));
-  console.log(`${users.size} imported into ${file}, ${refused.length} refused`);
+  console.log(`${users.size} imported into ${place.name}, ${refused.length} refused`);
   return refused.length > 0 ? 1 : 0;
 }
 
@@ -153,28 +163,6 @@ async function ask(question: string): Promise<string> {
   terminal.close();
   process.stderr.write('\n');
   return answer;
-}
-
-/** Writes the edited document beside the old one and takes its place at once, readable by its owner only. */
-async function change(file: string, old: string, edits: Edits): Promise<void> {
-  const edited = editUsers(old, edits);
-  // A link stays one.
-  const target = await realpath(file).catch(() => file);
-  const owner = await stat(target).catch(() => undefined);
-  const fresh = `${target}.${randomBytes(6).toString('hex')}`;
-  const handle = await open(fresh, 'wx', 0o600);
-  try {
-    await handle.writeFile(edited);
-    // The server must be able to read it as before, also when root edits it.
-    if (owner && owner.uid !== process.getuid?.()) await handle.chown(owner.uid, owner.gid);
-    await handle.sync();
-    await rename(fresh, target);
-  } catch (error) {
-    await rm(fresh, { force: true });
-    throw error;
-  } finally {
-    await handle.close();
-  }
 }
 
 try {

@@ -36,12 +36,13 @@ export class SecretError extends Error {
   }
 }
 
+const sdk = () => import('@aws-sdk/client-secrets-manager');
+
 /**
  * Opens a reader; the SDK is loaded with the first secret that is read, so that servers without secrets do not pay
  * for it.
  */
 export function openSecretReader({ endpoint, region }: AwsOptions = {}): SecretReader {
-  const sdk = () => import('@aws-sdk/client-secrets-manager');
   const clients = new Map<string | undefined, SecretsManagerClient>();
 
   async function clientOf(id: string): Promise<SecretsManagerClient> {
@@ -82,6 +83,25 @@ export function openSecretReader({ endpoint, region }: AwsOptions = {}): SecretR
       for (const client of clients.values()) client.destroy();
     },
   };
+}
+
+/**
+ * Gives a secret that exists a new current version: PutSecretValue. The version before stays as AWSPREVIOUS.
+ * @param id name or ARN
+ * @throws SecretError
+ */
+export async function putSecret(
+  id: string,
+  text: string,
+  { endpoint, region }: AwsOptions = {},
+): Promise<void> {
+  const { PutSecretValueCommand, SecretsManagerClient } = await sdk();
+  const client = new SecretsManagerClient({ ...AWS_CLIENT, endpoint, region: regionOf(id) ?? region });
+  try {
+    await named(id, client.send(new PutSecretValueCommand({ SecretId: id, SecretString: text })));
+  } finally {
+    client.destroy();
+  }
 }
 
 function currentOf(versions: Readonly<Record<string, string[]>> = {}): string {

@@ -3,9 +3,10 @@ import { chmod, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { Passwords } from '../../src/identity/passwords.ts';
 import { readUsers } from '../../src/identity/users-text.ts';
+import { type FakeAws, startFakeAws } from '../support/fake-aws.ts';
 import { AUTH_USER_FILE, REFUSED_HASHES } from './made-elsewhere.ts';
 
 const SCRIPT = join(import.meta.dirname, '../../scripts/user.ts');
@@ -135,4 +136,87 @@ test('an import takes over who can be, and names who cannot in one line', async 
   expect(await passes('pro-sha512', 'mine')).toBe(true);
   expect((await user([...args, '--replace'])).out).toMatch(/^2 imported/);
   expect(await passes('pro-sha512', 'Grüße aus Köln')).toBe(true);
+});
+
+describe('with --secret', () => {
+  const ARN = 'arn:aws:secretsmanager:eu-west-3:123456789012:secret:ferry/users-AbCdEf';
+
+  async function setUp(text = '', version = '') {
+    const aws = await startFakeAws();
+    aws.secrets.set(ARN, { text, version });
+    const env = {
+      AWS_ENDPOINT_URL_SECRETS_MANAGER: aws.endpoint,
+      AWS_ACCESS_KEY_ID: 'test',
+      AWS_SECRET_ACCESS_KEY: 'test',
+    };
+    const withSecret = (args: readonly string[], input = '') => user([...args, '--secret', ARN], input, env);
+    return { aws, env, user: withSecret, [Symbol.asyncDispose]: () => aws[Symbol.asyncDispose]() };
+  }
+
+  const users = ({ secrets }: FakeAws) => readUsers(secrets.get(ARN)?.text ?? '').map(({ name }) => name);
+
+  test('the first user of a secret without a value is added, another one, and one is removed', async () => {
+    await using there = await setUp();
+    expect(await there.user(['list'])).toEqual(done);
+    expect(await there.user(['add', 'anna'], 'x')).toEqual(done);
+    expect(await there.user(['add', 'bert'], 'x')).toEqual(done);
+    expect(users(there.aws)).toEqual(['anna', 'bert']);
+    expect(await there.user(['remove', 'anna'])).toEqual(done);
+    expect((await there.user(['list'])).out).toMatch(/^bert\t[^\n]*\n$/);
+    expect(there.aws.of('PutSecretValue').map(({ region }) => region)).toEqual(Array(3).fill('eu-west-3'));
+    await expect(stat(file)).rejects.toThrow('ENOENT');
+  });
+
+  test('FERRY_USERS names the secret, too, and a document of before keeps its comments', async () => {
+    await using there = await setUp('# partners\nusers: {}\n', 'v1');
+    const env = { ...there.env, FERRY_USERS: `secret:${ARN}` };
+    expect(await user(['add', 'anna'], 'x', env)).toEqual(done);
+    expect(there.aws.secrets.get(ARN)?.text).toMatch(/^# partners\nusers:\n {2}anna:/);
+  });
+
+  test('nothing is written over what somebody else wrote meanwhile', async () => {
+    await using there = await setUp('users: {}\n', 'v1');
+    let reads = 0;
+    there.aws.failures.set('GetSecretValue', () => {
+      if (++reads === 2) there.aws.secrets.set(ARN, { text: 'users: {} # theirs\n', version: 'v2' });
+      return undefined;
+    });
+    const { code, err } = await there.user(['add', 'anna'], 'x');
+    expect(err).toBe(
+      `secret ${ARN}: somebody else has changed it meanwhile; nothing was written, try again\n`,
+    );
+    expect(code).toBe(2);
+    expect(there.aws.secrets.get(ARN)?.text).toBe('users: {} # theirs\n');
+  });
+
+  test.each([
+    [
+      'a secret that does not exist',
+      'PutSecretValue',
+      'ResourceNotFoundException',
+      /there is no such secret/,
+    ],
+    ['a refusal to read', 'GetSecretValue', 'AccessDeniedException', /GetSecretValue and PutSecretValue/],
+    ['a refusal to write', 'PutSecretValue', 'AccessDeniedException', /GetSecretValue and PutSecretValue/],
+    ['a service that fails', 'GetSecretValue', 'InternalServiceError', /as the test wants it$/],
+  ])('%s is told in one line', async (_, action, code, why) => {
+    await using there = await setUp();
+    there.aws.failures.set(action, { status: code === 'InternalServiceError' ? 500 : 400, code });
+    const { err, ...rest } = await there.user(['add', 'anna'], 'x');
+    expect(rest).toEqual({ code: 2, out: '' });
+    expect(err.trimEnd()).toMatch(why);
+    expect(err.trimEnd().split('\n')).toHaveLength(1);
+  });
+
+  test('a document that is too long for a secret is refused, and says what to do', async () => {
+    await using there = await setUp(`# ${'x'.repeat(65_536)}\nusers: {}\n`, 'v1');
+    const { err } = await there.user(['add', 'anna'], 'x');
+    expect(err).toMatch(/allowed: 65536\. A secret for each user: docs\/IDENTITY-PROVIDERS\.md$/m);
+    expect(there.aws.of('PutSecretValue')).toEqual([]);
+  });
+
+  test('a file and a secret are not both meant', async () => {
+    await using there = await setUp();
+    expect((await there.user(['list', '--file', file])).err).toBe('--file or --secret, not both\n');
+  });
 });

@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers';
 
 /** One request that an AWS service was sent. */
 export interface AwsRequest {
-  /** `GetSecretValue`, `ListSecrets`, `Invoke`, `AssumeRole`. */
+  /** `GetSecretValue`, `PutSecretValue`, `ListSecrets`, `Invoke`, `AssumeRole`. */
   readonly action: string;
   /** STS's form, or the JSON of the others. */
   readonly input: Readonly<Record<string, unknown>>;
@@ -23,7 +23,7 @@ export interface FakeAws extends AsyncDisposable {
   readonly endpoint: string;
   /** In order of arrival. */
   readonly requests: AwsRequest[];
-  /** By name or ARN. */
+  /** By name or ARN; one without a version has no value yet. */
   readonly secrets: Map<string, { text: string; version: string }>;
   /** By action, as long as they stand here; a function may tell by the input. */
   readonly failures: Map<
@@ -82,6 +82,7 @@ export async function startFakeAws(): Promise<FakeAws> {
     if (failure === 'silence') return;
     if (failure) fail(answer, action, failure);
     else if (action === 'GetSecretValue') getSecretValue(answer, String(input.SecretId));
+    else if (action === 'PutSecretValue') putSecretValue(answer, input);
     else if (action === 'ListSecrets') listSecrets(answer, input);
     else if (action === 'Invoke') invoke(answer, input);
     else if (action === 'AssumeRole') assumeRole(answer, input);
@@ -90,8 +91,19 @@ export async function startFakeAws(): Promise<FakeAws> {
 
   function getSecretValue(answer: ServerResponse, id: string): void {
     const secret = aws.secrets.get(id);
-    if (!secret) fail(answer, 'GetSecretValue', { status: 400, code: 'ResourceNotFoundException' });
+    if (!secret?.version) fail(answer, 'GetSecretValue', { status: 400, code: 'ResourceNotFoundException' });
     else json(answer, 200, { Name: id, SecretString: secret.text, VersionId: secret.version });
+  }
+
+  function putSecretValue(answer: ServerResponse, input: Readonly<Record<string, unknown>>): void {
+    const id = String(input.SecretId);
+    const version = String(input.ClientRequestToken);
+    if (!aws.secrets.has(id)) {
+      fail(answer, 'PutSecretValue', { status: 400, code: 'ResourceNotFoundException' });
+      return;
+    }
+    aws.secrets.set(id, { text: String(input.SecretString), version });
+    json(answer, 200, { Name: id, VersionId: version });
   }
 
   /** Two a page, so that pages are followed. */

@@ -51,7 +51,9 @@ describe('npm start', () => {
     expect(await readFile(join(folder, 'hello.txt'), 'utf8')).toBe('hello');
     expect(await readdir(folder)).toEqual(['hello.txt']);
     expect(ferry.output()).toMatch(/bucket +files\n[\s\S]*Try: +curl -T README\.md ftp:\/\/demo:/);
-    await ferry.until(/"event":"transfer".*"verb":"STOR".*"bytes":5,"seconds":[\d.]+,"code":226/);
+    await ferry.until(
+      /"event":"transfer".*"verb":"STOR".*"bytes":5,"seconds":[\d.]+,"requests":1,"code":226/,
+    );
   });
 
   test.each([

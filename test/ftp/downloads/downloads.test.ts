@@ -108,7 +108,7 @@ test('a large object from a slow S3 comes by ranges read ahead, whole, also from
   await using set = await setUp();
   const body = randomBytes(80 * MIB);
   await putObject(set.ferry, 'a', body);
-  set.proxy.fault('GetObject', { pace: 30 * MIB });
+  set.proxy.fault('GetObject', { pace: 12 * MIB });
   for (const offset of [0, 1234567]) {
     set.proxy.forget();
     await set.client.command(`REST ${offset}`);
@@ -134,7 +134,7 @@ test('ranges that S3 cuts are continued, too, and a replaced object never mixes'
   await using set = await setUp();
   const body = randomBytes(80 * MIB);
   await putObject(set.ferry, 'a', body);
-  set.proxy.fault('GetObject', { pace: 30 * MIB }, { times: 1 });
+  set.proxy.fault('GetObject', { pace: 12 * MIB }, { times: 1 });
   const cuts = set.proxy.fault('GetObject', { cut: 3 * MIB, pace: 30 * MIB }, { times: 4 });
   const whole = await retrieve(set.client, 'a');
   expect(whole.last.code).toBe(226);
@@ -142,7 +142,7 @@ test('ranges that S3 cuts are continued, too, and a replaced object never mixes'
   expect(cuts.hits).toBe(4);
 
   cuts.remove();
-  set.proxy.fault('GetObject', { pace: 30 * MIB }, { times: 3 });
+  set.proxy.fault('GetObject', { pace: 12 * MIB }, { times: 3 });
   const late = set.proxy.fault('GetObject', { hold: 'request' });
   const torn = await retrieve(set.client, 'a', async () => {
     await late.reached;
@@ -156,7 +156,7 @@ test('ranges that S3 cuts are continued, too, and a replaced object never mixes'
 test('a client that leaves or stops reading in the middle of ranges frees their memory and connections', async () => {
   await using set = await setUp({ FERRY_DATA_TIMEOUT: '60ms' });
   await putObject(set.ferry, 'a', Buffer.alloc(100 * MIB));
-  set.proxy.fault('GetObject', { pace: 30 * MIB });
+  set.proxy.fault('GetObject', { pace: 12 * MIB });
   for (const leaves of [true, false]) {
     const data = await set.client.passive();
     data.on('error', () => {}).resume();

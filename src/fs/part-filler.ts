@@ -44,6 +44,12 @@ const SMALL_PARTS_UP_TO = 512 * 2 ** 20;
 /** How often a part that is being filled is looked at while others wait for memory. Milliseconds. */
 const LOOK = 1000;
 
+/** Milliseconds of its client's time over which a part's latest pace is judged: a large part's whole pace changes late. */
+const STRETCH = 3000;
+
+/** Milliseconds that a client has at least to bring a smallest part before its upload is given up. */
+const PATIENCE = 10_000;
+
 /** Fills parts from a source, in buffers of the pool that suit its pace. */
 export function partFiller(
   source: ByteSource,
@@ -82,18 +88,23 @@ export function partFiller(
   /**
    * Fills a buffer. A client that was fast when it got a part's and is slow now does not keep it while others wait for
    * memory: what has come is sent if it is a part, else it goes on in the smallest part's buffer of the slow clients'
-   * share. Where that share is full the upload is given up; it can be resumed.
+   * share. Where that share is full the upload is given up in the end; it can be resumed.
    */
   async function fill(first: Lease, from: number): Promise<Filled> {
     let lease = first;
+    let mark = { at: from, waited };
     for (let at = from; ; ) {
       const { end, ended } = await read(lease.buffer, at);
       at = end;
-      pace = end < (SLOW * waited) / 1000 ? 'slow' : 'fast';
-      const whole = end === lease.buffer.length || (pace === 'slow' && end >= SMALLEST_PART);
+      pace = isSlow(end, waited) ? 'slow' : 'fast';
+      const stretch = waited - mark.waited;
+      const slowNow = pace === 'slow' || (stretch >= STRETCH && isSlow(end - mark.at, stretch));
+      if (stretch >= STRETCH) mark = { at: end, waited };
+      const whole = end === lease.buffer.length || (slowNow && end >= SMALLEST_PART);
       if (ended || whole) return { bytes: lease.buffer.subarray(0, end), ended, lease };
-      if (pace === 'fast' || !account.pressed) continue;
+      if (!slowNow || !account.pressed) continue;
       const smaller = account.exchange(lease, SMALLEST_PART, end);
+      if (!smaller && waited < PATIENCE) continue;
       if (!smaller) throw new StorageError('throttled', 'too slow a client while others wait for memory');
       lease = smaller;
       share = 'slow';
@@ -108,8 +119,9 @@ export function partFiller(
       filled?.lease.release();
       filled = await fill(lease, from);
       const enough = pace === 'slow' && target === USUAL_PART ? SMALLEST_PART : target;
-      // One that was exchanged is a whole part, the smallest.
-      if (filled.ended || filled.bytes.length >= enough || filled.lease !== lease) return filled;
+      // What was taken back, or sent as it had come, is a part.
+      const early = filled.lease !== lease || filled.bytes.length < lease.buffer.length;
+      if (filled.ended || early || filled.bytes.length >= enough) return filled;
       size = nextStep(size, pace ?? 'fast', enough);
     }
   }
@@ -124,6 +136,10 @@ export function partFiller(
       return fill(await claim(whole, false), 0);
     },
   };
+}
+
+function isSlow(bytes: number, milliseconds: number): boolean {
+  return bytes < (SLOW * milliseconds) / 1000;
 }
 
 /** A fast client skips steps: each of them is copied into the next. */

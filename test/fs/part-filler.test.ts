@@ -94,6 +94,23 @@ test('what has come is sent if it is a part', async () => {
   expect(await last).toMatchObject({ ended: true, bytes: FILE.subarray(6 * MIB, 6 * MIB + 10) });
 });
 
+test('a large part of a client that has stopped is sent as it is within seconds, however fast it began', async () => {
+  const pool = new MemoryPool(256 * MIB);
+  const slow = client(20 * MIB);
+  const filler = fillerOf(pool, slow.source);
+  const first = await filler.next(0);
+  first.lease.release();
+  const part = filler.next(4096 * MIB);
+  await vi.waitFor(() => expect(pool.used).toBe(68 * MIB));
+  const { waiting, rest } = await press(pool);
+  await vi.advanceTimersByTimeAsync(6000);
+  const { bytes, ended, lease } = await part;
+  expect([bytes.equals(FILE.subarray(8 * MIB, 20 * MIB)), ended]).toEqual([true, false]);
+  lease.release();
+  await waiting;
+  rest.close();
+});
+
 test('where nobody waits it keeps its part, however slow it is', async () => {
   const pool = new MemoryPool(64 * MIB);
   const slow = client(3 * MIB);
@@ -128,8 +145,27 @@ test("an upload is given up where the slow clients' share is full, too, and othe
   part.catch(() => {});
   await vi.waitFor(() => expect(pool.used).toBe(33 * MIB));
   const { rest, waiting } = await press(pool);
-  await vi.advanceTimersByTimeAsync(5000);
+  await vi.advanceTimersByTimeAsync(9000);
+  expect(pool.waiting).toBe(1);
+  await vi.advanceTimersByTimeAsync(2000);
   await expect(part).rejects.toMatchObject({ failure: 'throttled' });
+  rest.close();
+  await expect(waiting).rejects.toThrow();
+  others.close();
+});
+
+test('a client that pauses for some seconds is not given up', async () => {
+  const pool = new MemoryPool(64 * MIB);
+  const others = pool.account();
+  for (let count = 0; count < 5; count++)
+    await others.claim(5 * MIB, { signal, pace: 'slow', growing: false });
+  const pausing = client(3 * MIB);
+  const part = fillerOf(pool, pausing.source).next(0);
+  await vi.waitFor(() => expect(pool.used).toBe(33 * MIB));
+  const { rest, waiting } = await press(pool);
+  await vi.advanceTimersByTimeAsync(8000);
+  pausing.send(5 * MIB);
+  expect((await part).bytes.equals(FILE.subarray(0, 8 * MIB))).toBe(true);
   rest.close();
   await expect(waiting).rejects.toThrow();
   others.close();

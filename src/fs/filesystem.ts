@@ -14,10 +14,11 @@ import {
   withOwn,
 } from './listing.ts';
 import { type Deed, may, need } from './permissions.ts';
+import type { ObjectHead } from './s3-objects.ts';
 import type { Storage } from './storage.ts';
 import { setTime } from './times.ts';
 import { isHidden, isNameless, locate, markedNames, type Place, parentOf } from './tree.ts';
-import { durableBytes } from './write.ts';
+import { type Told, tellDurable } from './write.ts';
 
 const DIRECTORY_TYPE = 'application/x-directory';
 
@@ -35,7 +36,7 @@ export class Filesystem {
   /** Where the client comes from. */
   readonly address: string;
   /** What SIZE said, by path. */
-  readonly #told = new Map<string, number>();
+  readonly #told = new Map<string, Told>();
 
   constructor(storage: Storage, identity: Identity, address: string) {
     this.storage = storage;
@@ -71,11 +72,15 @@ export class Filesystem {
 
   /** One file's size in bytes and time; one HeadObject. @throws StorageError not-found, denied */
   async file(path: string): Promise<Entry> {
+    const { size, modified } = await this.#head(path);
+    return fileEntry(path.slice(path.lastIndexOf('/') + 1), { size, modified });
+  }
+
+  async #head(path: string): Promise<ObjectHead> {
     const place = this.#file(path, 'stat');
     const { store, times } = this.storage;
     const head = await store.head(place);
-    const modified = times?.learn(place, head) ?? head.modified;
-    return fileEntry(path.slice(path.lastIndexOf('/') + 1), { size: head.size, modified });
+    return { ...head, modified: times?.learn(place, head) ?? head.modified };
   }
 
   /** A file or a directory, as its directory's listing shows it; one ListObjectsV2. @throws StorageError not-found, denied */
@@ -98,6 +103,7 @@ export class Filesystem {
   /** Sets the time of a file; see `setTime`. @throws StorageError not-found, denied, changed */
   async setTime(path: string, time: Date): Promise<void> {
     const place = this.#file(path, 'setTime');
+    this.#told.delete(path);
     await setTime(this.storage.store, place, time);
     await this.storage.ledger.moved(place).catch(() => {});
   }
@@ -196,33 +202,34 @@ export class Filesystem {
 
   /** SIZE: of a file, or of what of a broken upload of this user is durable. @throws StorageError not-found */
   async size(path: string): Promise<number> {
-    const size = await this.#size(path);
+    const told = await this.#size(path);
     if (this.#told.size >= MOST_TOLD) this.#told.clear();
-    this.#told.set(path, size);
-    return size;
+    this.#told.set(path, told);
+    return told.bytes;
   }
 
   /** What SIZE has said of a file since it was last written to; forgotten by that. */
-  takeTold(path: string): number | undefined {
+  takeTold(path: string): Told | undefined {
     const told = this.#told.get(path);
     this.#told.delete(path);
     return told;
   }
 
-  async #size(path: string): Promise<number> {
+  async #size(path: string): Promise<Told> {
     try {
-      return (await this.file(path)).size;
+      const { size, etag } = await this.#head(path);
+      return { bytes: size, of: etag };
     } catch (error) {
-      const durable = isFailure(error, 'not-found') ? await this.#durable(this.locate(path)) : undefined;
-      if (durable === undefined) throw error;
-      return durable;
+      const parked = isFailure(error, 'not-found') ? await this.#durable(this.locate(path)) : undefined;
+      if (!parked) throw error;
+      return parked;
     }
   }
 
-  /** Bytes of a broken upload of this user. */
-  async #durable(place: Place): Promise<number | undefined> {
+  /** What there is of a broken upload of this user. */
+  async #durable(place: Place): Promise<Told | undefined> {
     const user = this.resumer;
-    return user === undefined ? undefined : durableBytes(this.storage, place, user);
+    return user === undefined ? undefined : tellDurable(this.storage, place, user);
   }
 
   /** Who may go on with a broken upload: many people may be called anonymous. */

@@ -183,6 +183,11 @@ export function keyHash({ bucket, key }: Location): string {
 }
 
 /** What names of all entries of a key and a user begin with. */
+/** The part of an entry's name that `keyHash` made. */
+export function keyHashIn(name: string): string {
+  return name.slice(0, name.indexOf('-') + 1);
+}
+
 export function prefixOf(at: Location, user: string): string {
   return `${keyHash(at)}${hash('sha256', user).slice(0, 16)}-`;
 }

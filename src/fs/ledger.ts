@@ -7,6 +7,7 @@ import {
   type Claim,
   type Held,
   keyHash,
+  keyHashIn,
   LARGEST_ENTRY,
   type LedgerEntry,
   type LedgerRecord,
@@ -111,7 +112,7 @@ export class Ledger {
     if (fresh) await this.#refresh(prefix);
     else if (this.#now() - this.#indexed > FRESH) await this.refresh();
     const entries = await this.#read(this.#namesOf(prefix));
-    return entries.filter((entry) => entry.record.state !== 'discarded' && !this.#isVoid(entry));
+    return entries.filter((entry) => entry.record.state !== 'discarded' && !this.#isOutdated(entry));
   }
 
   /** Remembers that a whole upload of this user broke, and that nothing older is to be continued. */
@@ -187,13 +188,15 @@ export class Ledger {
   }
 
   /**
-   * A file was renamed from or to the key, or written anew without being a new one: what is parked there is void, but
+   * Files were renamed from or to the keys, or written anew without being new ones: what is parked there is void, but
    * marks of broken overwrites hold on, since nobody has sent the whole file.
    */
-  async moved(at: Location): Promise<void> {
+  async moved(...places: readonly Location[]): Promise<void> {
     if (!this.keeps) return;
-    this.#remember(at);
-    for (const entry of await this.#read(this.#namesOf(keyHash(at))))
+    for (const at of places) this.#remember(at);
+    const keys = new Set(places.map(keyHash));
+    const names = [...this.#index.keys()].filter((name) => keys.has(keyHashIn(name)));
+    for (const entry of await this.#read(names))
       if (entry.record.state === 'broken') await this.#write(entry.name, entry.record, entry.etag);
       else if (entry.record.state === 'parked') await this.#discard(entry);
   }
@@ -209,18 +212,22 @@ export class Ledger {
   }
 
   /**
-   * Whether a file has been stored there, or taken away, since the upload broke. One that goes on elsewhere is not
-   * void, and a mark of a broken overwrite is told by the object's own time.
+   * Whether a file has been stored there, or taken away, since the upload was last touched: nobody is to go on with it,
+   * also where its process seems to live. A mark of a broken overwrite is told by the object's own time.
    */
+  #isOutdated({ record, name, modified }: LedgerEntry): boolean {
+    const stored = this.#storedSince(name);
+    return record.state !== 'broken' && stored !== undefined && modified.getTime() < stored - SKEW;
+  }
+
+  /** Whether it is outdated and broken: one that goes on elsewhere is not to be aborted. */
   #isVoid(entry: LedgerEntry): boolean {
-    if (entry.record.state === 'broken' || this.isAlive(entry)) return false;
-    const stored = this.#storedSince(entry.name);
-    return stored !== undefined && entry.modified.getTime() < stored - SKEW;
+    return this.#isOutdated(entry) && !this.isAlive(entry);
   }
 
   /** When something was stored under an entry's key, as far as this process remembers. */
   #storedSince(name: string): number | undefined {
-    return this.#stored.get(name.slice(0, name.indexOf('-') + 1));
+    return this.#stored.get(keyHashIn(name));
   }
 
   /** Whether somebody has shown not long ago that the upload goes on. */

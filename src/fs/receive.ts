@@ -23,8 +23,8 @@ export async function planUpload(filesystem: Filesystem, path: string, mode: Wri
   if (isNameless(place) || filesystem.directories.knows(path))
     throw new StorageError('is-a-directory', 'a directory of that name');
   // A client that goes on with what SIZE said must not be given another place to go on.
-  if (mode.kind === 'append') return planOnto(filesystem, place, { ...mode, told });
-  if (mode.kind === 'restart') return planOnto(filesystem, place, mode);
+  if (mode.kind === 'append' || mode.kind === 'restart')
+    return planOnto(filesystem, place, { ...mode, told });
   if (mode.kind === 'create') return planWrite(storage, place, resumer, mode);
   const overwrite = filesystem.overwriteAt(place);
   if (overwrite === 'refuse' && (await stands(storage.store, place)))

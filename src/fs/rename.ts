@@ -105,7 +105,7 @@ interface Run {
  * another client stored under the target
  */
 export async function renameDirectory(
-  { store, own, hidden, renameEntries }: Storage,
+  { store, own, hidden, renameEntries, ledger }: Storage,
   from: Place,
   to: Place,
   { ontoDirectory }: { ontoDirectory: boolean },
@@ -124,6 +124,9 @@ export async function renameDirectory(
     throw error;
   }
   await deleteSources(run);
+  // What broke under any of the names, old or new, is not to be glued to what comes there next.
+  const moved = [...run.copied.values()].flatMap((source) => [source, targetOf(run, source.key)]);
+  await ledger.moved(...moved).catch(() => {});
   // All is done, whatever becomes of the announcement: it can only have the same rename joined.
   await own.delete(intent).catch(() => {});
 }

@@ -29,9 +29,15 @@ import { type Begun, isBreak, stands, type UploadOptions, upload } from './uploa
 export type WriteMode =
   | { readonly kind: 'replace' }
   | { readonly kind: 'create'; readonly named: boolean }
-  /** `told`: what SIZE said to this client; it is continued there, or not at all. */
-  | { readonly kind: 'append'; readonly told?: number | undefined }
-  | { readonly kind: 'restart'; readonly offset: number };
+  /** `told`: what SIZE said to this client; that is continued, or nothing. */
+  | { readonly kind: 'append'; readonly told?: Told | undefined }
+  | { readonly kind: 'restart'; readonly offset: number; readonly told?: Told | undefined };
+
+/** A size, and what it was said of: the ETag of a file, or the id of a broken upload. */
+export interface Told {
+  readonly bytes: number;
+  readonly of: string;
+}
 
 /** An upload whose beginning is known, and may still be given up without a trace. */
 export interface WritePlan {
@@ -74,12 +80,14 @@ export async function planWrite(
     store.head(place).catch(notFound),
     user === undefined ? [] : ledger.entries(place, user),
   ]);
-  const expected = mode.kind === 'restart' ? mode.offset : mode.told;
+  const { told } = mode;
+  const expected = mode.kind === 'restart' ? mode.offset : told?.bytes;
   const elsewhere = (detail: string) =>
     new StorageError(mode.kind === 'restart' ? 'bad-offset' : 'changed', detail);
   if (object) return planOnto(object);
   const entry = resumable(left);
   const durable = entry && (await durableParts(store, entry.record));
+  needTold(durable && entry.record.uploadId);
   if (entry && durable) {
     // More may have become durable since the client was told.
     const parts = expected === undefined ? durable : partsUpTo(durable, expected);
@@ -91,11 +99,17 @@ export async function planWrite(
   if (expected !== undefined) throw elsewhere('nothing stands there');
   return { place, offset: 0, mode: kind, condition: { ifAbsent: true }, resumable: false };
 
+  /** A tail of what a client has in mind must not come behind another file, also of the same size. */
+  function needTold(standing: string | undefined): void {
+    if (told && told.of !== standing) throw new StorageError('changed', 'not what SIZE spoke of');
+  }
+
   async function planOnto(head: ObjectHead): Promise<WritePlan> {
     const others = overwrites(left, head.modified);
     if (others.some((each) => !ledger.isAlive(each)))
       throw new StorageError('upload-broken', 'an overwrite of this object broke');
     if (others.length > 0) throw new StorageError('conflict', 'another session overwrites it');
+    needTold(head.etag);
     const offset = expected ?? head.size;
     if (offset > head.size || (mode.kind === 'append' && offset < head.size))
       throw elsewhere('not where the file ends');
@@ -114,15 +128,15 @@ export async function planWrite(
   }
 }
 
-/** Bytes of a broken upload of this user that S3 has; undefined where there is none. */
-export async function durableBytes(
+/** What of a broken upload of this user S3 has; undefined where there is none. */
+export async function tellDurable(
   { store, ledger }: Storage,
   place: Place,
   user: string,
-): Promise<number | undefined> {
+): Promise<Told | undefined> {
   const entry = resumable(await ledger.entries(place, user, false));
   const parts = entry && (await durableParts(store, entry.record));
-  return parts && bytesOf(parts);
+  return parts && { bytes: bytesOf(parts), of: entry.record.uploadId };
 }
 
 /**

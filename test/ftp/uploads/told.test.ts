@@ -59,6 +59,38 @@ test('nor is a file that has become another since SIZE spoke of it', async () =>
   await expectObject(ferry, 'a', Buffer.from('newer'));
 });
 
+test.for(['APPE', 'REST and STOR'])('nor by %s where the other file is of the same size', async (way) => {
+  await using ferry = await startFerry();
+  await putObject(ferry, 'a', 'old');
+  using client = await ferry.login();
+  expect(await client.command('SIZE a')).toMatchObject({ text: '213 3' });
+  await putObject(ferry, 'a', 'new');
+  if (way !== 'APPE') await client.command('REST 3');
+  expect(await client.command(way === 'APPE' ? 'APPE a' : 'STOR a')).toMatchObject({ code: 450 });
+  await expectObject(ferry, 'a', Buffer.from('new'));
+  // Whoever asks again goes on with what stands there now.
+  expect(await client.command('SIZE a')).toMatchObject({ text: '213 3' });
+  if (way !== 'APPE') await client.command('REST 3');
+  const [, done] = await client.upload(way === 'APPE' ? 'APPE a' : 'STOR a', ' and more');
+  expect(done).toMatchObject({ code: 226 });
+  await expectObject(ferry, 'a', Buffer.from('new and more'));
+});
+
+test.for(['APPE', 'REST and STOR'])(
+  'nor by %s where another upload broke at the same place since',
+  async (way) => {
+    await using ferry = await startFerry();
+    using client = await ferry.login();
+    await breakUpload(client, 'STOR a');
+    expect(await client.command('SIZE a')).toMatchObject({ text: `213 ${DURABLE}` });
+    using other = await ferry.login();
+    await breakUpload(other, 'STOR a', Buffer.alloc(BROKEN_AT, 'b'));
+    if (way !== 'APPE') await client.command(`REST ${DURABLE}`);
+    expect(await client.command(way === 'APPE' ? 'APPE a' : 'STOR a')).toMatchObject({ code: 450 });
+    await expectNoObject(ferry, 'a');
+  },
+);
+
 test('an upload of this name from zero makes SIZE forgotten', async () => {
   await using ferry = await startFerry();
   await putObject(ferry, 'a', 'old');
@@ -95,6 +127,26 @@ test('a file renamed onto the name of a broken upload voids it, also when the fi
   }
   expect(await client.command('SIZE a')).toMatchObject({ code: 550 });
   await expectNothingParked(ferry);
+});
+
+test('so does a directory that is renamed onto the one that it lay in', async () => {
+  await using ferry = await startFerry();
+  using client = await ferry.login();
+  await client.command('MKD d');
+  await breakUpload(client, 'STOR d/a');
+  expect(await client.command('RMD d')).toMatchObject({ code: 250 });
+  await client.command('MKD new');
+  await client.upload('STOR new/a', 'done');
+  for (const [from, to] of [
+    ['new', 'd'],
+    ['d', 'd.done'],
+  ] as const) {
+    expect(await client.command(`RNFR ${from}`)).toMatchObject({ code: 350 });
+    expect(await client.command(`RNTO ${to}`)).toMatchObject({ code: 250 });
+  }
+  expect(await client.command('SIZE d/a')).toMatchObject({ code: 550 });
+  await expectNothingParked(ferry);
+  await expectObject(ferry, 'd.done/a', Buffer.from('done'));
 });
 
 test('a broken overwrite is remembered also when the file is renamed away and back', async () => {

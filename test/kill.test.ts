@@ -20,7 +20,7 @@ const CLIENTS = 3;
 
 const MIB = 2 ** 20;
 const SMALL = randomBytes(70_000);
-const LARGE = randomBytes(17 * MIB);
+const LARGE = randomBytes(9 * MIB);
 const digest = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
 
 /** Starts main.ts as a process over the bucket of a Ferry of this process. */

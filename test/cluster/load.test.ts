@@ -7,7 +7,7 @@ const MIB = 2 ** 20;
 const CLIENTS = 200;
 
 /** Files of each client: many small ones, and few large ones, of which some take more than one part. */
-const SMALL = 8;
+const SMALL = 5;
 const LARGE = randomBytes(MIB);
 const IN_PARTS = randomBytes(17 * MIB);
 

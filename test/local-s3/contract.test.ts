@@ -56,6 +56,8 @@ for (const mode of MODES) {
 
     const known = KNOWN_DIFFERENCES[settings.server ?? ''] ?? [];
     for (const [group, register] of Object.entries(GROUPS)) {
+      // No checksum has a part in a listing, and thousands of keys take long: once is enough for the embedded server.
+      if (embedded && group === 'Listing' && mode !== MODES[0]) continue;
       describe(group, () => register(registerWith({ mode, known, embedded }), open));
     }
   });

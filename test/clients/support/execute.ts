@@ -10,6 +10,9 @@ const HARD_LIMIT = 60_000;
 /** What is kept of a client's output, in characters: its end. */
 const KEPT = 20_000;
 
+/** The system's clients come first: shims of version managers take longer than what they start. */
+const SEARCHED = ['/usr/bin', process.env.PATH ?? ''].join(delimiter);
+
 /** How a program is run. */
 export interface Execution {
   /** Its home and working directory. */
@@ -31,7 +34,7 @@ export async function execute(
   const child = spawn(program, args, {
     cwd: home,
     // ncftp asks the user database for its home, except for NCFTPDIR; a proxy or ~/.netrc would change the dialogue.
-    env: { PATH: process.env.PATH, HOME: home, NCFTPDIR: home, LC_ALL: 'C.UTF-8', TERM: 'dumb' },
+    env: { PATH: SEARCHED, HOME: home, NCFTPDIR: home, LC_ALL: 'C.UTF-8', TERM: 'dumb' },
     timeout: HARD_LIMIT,
     killSignal: 'SIGKILL',
   });
@@ -50,7 +53,7 @@ export async function execute(
 }
 
 async function isOnPath(program: string): Promise<boolean> {
-  for (const folder of (process.env.PATH ?? '').split(delimiter)) {
+  for (const folder of SEARCHED.split(delimiter)) {
     try {
       await access(join(folder, program), constants.X_OK);
       return true;

@@ -47,7 +47,7 @@ async function planOnto(
   const touches = may(place.permissions, mode.kind === 'append' ? 'append' : 'extend');
   if (!touches && resumer === undefined) throw new StorageError('denied', 'nothing of theirs to be resumed');
   const tells = touches && may(place.permissions, 'stat');
-  const plan = await planWrite(storage, place, resumer, mode).catch((cause) => {
+  const plan = await planWrite(storage, place, resumer, mode, !touches).catch((cause) => {
     // Which offset fits would tell the size.
     if (tells || !isFailure(cause, 'bad-offset')) throw cause;
     throw new StorageError('denied', cause.message, { cause });

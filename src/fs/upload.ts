@@ -231,13 +231,16 @@ export function isBreak(reason: unknown): boolean {
   );
 }
 
-/** Whether anything stands there. @throws StorageError where S3 cannot tell */
+/**
+ * Whether anything stands there; no where S3 does not let the user ask: that commit is conditional, and finds it out.
+ * @throws StorageError where S3 cannot tell
+ */
 export async function stands(store: ObjectStore, at: Location): Promise<boolean> {
   try {
     await store.head(at);
     return true;
   } catch (error) {
-    if (isFailure(error, 'not-found')) return false;
+    if (isFailure(error, 'not-found', 'denied')) return false;
     throw error;
   }
 }

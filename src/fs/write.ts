@@ -64,6 +64,7 @@ const MOST_COPIED = 5000;
 /**
  * Finds out, before the first byte comes, what an upload will continue.
  * @param user who may resume what the user sent before; undefined: nobody
+ * @param blind whether S3 may refuse to tell what stands there, as to who may only write: the commit finds it out
  * @throws StorageError bad-offset, upload-broken where an overwrite broke, not-found, denied
  */
 export async function planWrite(
@@ -71,13 +72,14 @@ export async function planWrite(
   place: Place,
   user: string | undefined,
   mode: WriteMode,
+  blind = false,
 ): Promise<WritePlan> {
   const { kind } = mode;
   if (mode.kind === 'replace') return { place, offset: 0, mode: kind, condition: {}, resumable: true };
   if (mode.kind === 'create')
     return { place, offset: 0, mode: kind, condition: { ifAbsent: true }, resumable: mode.named };
   const [object, left] = await Promise.all([
-    store.head(place).catch(notFound),
+    store.head(place).catch((error) => (blind && isFailure(error, 'denied') ? undefined : notFound(error))),
     user === undefined ? [] : ledger.entries(place, user),
   ]);
   const { told } = mode;

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { describe, expect, inject, test } from 'vitest';
 import { type Identity, PERMISSIONS } from '../../src/identity/identity.ts';
+import { breakUpload, DURABLE, expectObject, FILE } from '../support/broken.ts';
 import { startFakeAws } from '../support/fake-aws.ts';
 import { startFerry, USER } from '../support/ferry.ts';
 import { allows, documentedPolicy } from '../support/iam.ts';
@@ -183,4 +184,22 @@ describe('the requests of a user with a role', () => {
     expect(denied(there.policy(), there.requests().user ?? [])).toEqual([]);
     expect(there.policy()).not.toContain('s3:GetObject"');
   });
+
+  test.for(['APPE', 'REST and STOR'])(
+    'and resume by %s what broke, though S3 tells them nothing',
+    async (way) => {
+      await using there = await setup({ permissions: new Set(['write']) });
+      // As S3 does where GetObject is not allowed, also of what does not stand there.
+      there.tap.refuse(/^HEAD \/[^/]+\/./);
+      using client = await there.ferry.connect();
+      await client.login('anna', USER.password);
+      await breakUpload(client, 'STOR a');
+      if (way !== 'APPE') await client.command(`REST ${DURABLE}`);
+      const line = way === 'APPE' ? 'APPE a' : 'STOR a';
+      expect((await client.upload(line, FILE.subarray(DURABLE)))[1]).toMatchObject({ code: 226 });
+      const sent = there.requests().user?.filter(({ line }) => !line.startsWith('HEAD '));
+      expect(denied(there.policy(), sent ?? [])).toEqual([]);
+      await expectObject(there.ferry, 'anna/a', FILE);
+    },
+  );
 });

@@ -18,6 +18,8 @@ export interface S3Tap extends AsyncDisposable {
   readonly headers: IncomingHttpHeaders[];
   /** From now on requests that match are noted, but not passed on. */
   hold(pattern: RegExp): void;
+  /** From now on requests that match are noted, and answered as by IAM: 403. */
+  refuse(pattern: RegExp): void;
 }
 
 export async function startS3Tap(): Promise<S3Tap> {
@@ -25,13 +27,18 @@ export async function startS3Tap(): Promise<S3Tap> {
   const requests: string[] = [];
   const headers: IncomingHttpHeaders[] = [];
   let held: RegExp | undefined;
+  let refused: RegExp | undefined;
 
   function pass(incoming: IncomingMessage, answer: ServerResponse): void {
-    const line = `${incoming.method} ${incoming.url}`;
+    const { method, url: path } = incoming;
+    const line = `${method} ${path}`;
     requests.push(line);
     headers.push(incoming.headers);
     if (held?.test(line)) return;
-    const { method, url: path } = incoming;
+    if (refused?.test(line)) {
+      answer.writeHead(403).end(method === 'HEAD' ? '' : '<Error><Code>AccessDenied</Code></Error>');
+      return;
+    }
     const { hostname: host, port } = target;
     const onward = request({ host, port, method, path, headers: incoming.headers });
     onward.on('response', (from) => {
@@ -51,6 +58,9 @@ export async function startS3Tap(): Promise<S3Tap> {
     headers,
     hold: (pattern) => {
       held = pattern;
+    },
+    refuse: (pattern) => {
+      refused = pattern;
     },
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();

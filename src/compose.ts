@@ -1,4 +1,5 @@
 import type { Config } from './config.ts';
+import { isFailure } from './fs/errors.ts';
 import { openObjectStore } from './fs/s3.ts';
 import type { OnRequest } from './fs/s3-client.ts';
 import { openStorage, type Storage } from './fs/storage.ts';
@@ -83,7 +84,10 @@ export async function openFerry(
   const onRequest: OnRequest = (operation, seconds, outcome) => metrics.s3(operation, seconds, outcome);
   const s3 = { ...config.s3, requests: REQUESTS, downloads, onRequest };
   const store = openObjectStore(s3);
-  const storage = openStorage(config, store, (error) => log.error({ event: 'fault', err: error }));
+  const storage = openStorage(config, store, (error) => {
+    // That S3 does not answer is said once, by StorageHealth.
+    if (!isFailure(error, 'unavailable')) log.error({ event: 'fault', err: error });
+  });
   const roles = openRoles({ config, log, ...parts.aws });
   const storageOf = openUserStorage(storage, {
     open: (identity) =>

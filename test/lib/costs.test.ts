@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import type { Template } from 'aws-cdk-lib/assertions';
 import { describe, expect, test } from 'vitest';
 import { bill, monthlyCosts, type Priced, transferFamilyCost } from '../../lib/costs.ts';
@@ -56,4 +57,32 @@ test('the bill names the day of its prices, every item and the sum', () => {
   expect(text).toContain('prices of 2026-11-23');
   expect(text).toMatch(/Fargate tasks +2 +28\.84 \$/);
   expect(text).toMatch(/together +\d\d\.\d\d \$/);
+});
+
+/** The dollars of a table's row, for 0.1, 1 and 10 TB a month. */
+function told(document: string, row: string): number[] {
+  const text = readFileSync(new URL(`../../${document}`, import.meta.url), 'utf8');
+  const line = text.split('\n').find((each) => each.startsWith(`| ${row}`)) ?? '';
+  return [...line.matchAll(/\$(\d+)/g)].map(([, dollars]) => Number(dollars));
+}
+
+const GIGABYTES = [100, 1000, 10_000] as const;
+
+test.each([
+  ['README.md', 'Ferry, two tasks of 0.5 vCPU and 1 GB', PLAIN],
+  ['docs/DEPLOYING.md', 'Ferry, two shards of 0.5 vCPU and 1 GB', PLAIN],
+  ['docs/DEPLOYING.md', 'Ferry, the same with NAT', { ...PLAIN, egress: 'nat' }],
+] as const)('%s tells what is reckoned: %s', (document, row, config) => {
+  expect(told(document, row)).toEqual(
+    GIGABYTES.map((gigabytes) => Math.round(total(costsOf(config, gigabytes)))),
+  );
+});
+
+test.each(['README.md', 'docs/DEPLOYING.md'])('%s tells what Transfer Family costs', (document) => {
+  expect(told(document, 'AWS Transfer Family, FTPS')).toEqual(
+    GIGABYTES.map((gigabytes) => Math.round(transferFamilyCost(1, gigabytes))),
+  );
+  expect(told(document, 'AWS Transfer Family, FTP and FTPS')).toEqual(
+    GIGABYTES.map((gigabytes) => Math.round(transferFamilyCost(2, gigabytes))),
+  );
 });

@@ -121,13 +121,14 @@ export class ConfigurationError extends Error {
 
 /**
  * Checks a deployment's configuration and plans its fleet.
- * @param given the value of `context.ferry` in cdk.json
+ * @param given the value of `context.ferry` in cdk.json; as text of JSON by `-c ferry=…`
  * @throws ConfigurationError with a line for every setting that is unknown, missing or not allowed
  */
 export function parseDeployment(given: unknown): Deployment {
-  const parsed = schema.safeParse(given ?? {});
+  const value = typeof given === 'string' ? fromText(given) : given;
+  const parsed = schema.safeParse(value ?? {});
   if (!parsed.success)
-    throw new ConfigurationError(parsed.error.issues.map((issue) => line(issue, given)).join('\n'));
+    throw new ConfigurationError(parsed.error.issues.map((issue) => line(issue, value)).join('\n'));
   const config = parsed.data;
   const problems = contradictions(config);
   if (problems.length > 0) throw new ConfigurationError(problems.join('\n'));
@@ -141,6 +142,15 @@ export function parseDeployment(given: unknown): Deployment {
   }
 }
 
+/** What `-c` hands over is always text. */
+function fromText(given: string): unknown {
+  try {
+    return JSON.parse(given);
+  } catch {
+    throw new ConfigurationError(`ferry: got ${JSON.stringify(given)}; allowed: an object in JSON`);
+  }
+}
+
 function line(issue: z.core.$ZodIssue, given: unknown): string {
   if (issue.code === 'unrecognized_keys')
     return `${[...issue.path, issue.keys.join(', ')].join('.')}: not a setting of this version`;
@@ -150,7 +160,7 @@ function line(issue: z.core.$ZodIssue, given: unknown): string {
   );
   const got = value === undefined ? 'nothing' : JSON.stringify(value);
   const allowed = issue.message.replace(/^Invalid input: expected (\w+).*$/, 'a value of type $1');
-  return `${issue.path.join('.')}: got ${got}; allowed: ${allowed}`;
+  return `${issue.path.join('.') || 'ferry'}: got ${got}; allowed: ${allowed}`;
 }
 
 /** What no single setting shows. */

@@ -59,6 +59,13 @@ const FAILURES: readonly (readonly [title: string, config: unknown, line: string
     { allowedCidrs: ['10.0.0.0/8'] },
     'certificate: got nothing; allowed: the ARN of a secret with certificate and key, or "allowPlainFtp": true',
   ],
+  ['no object', [], 'ferry: got []; allowed: a value of type object'],
+  ['text that is no JSON', '{shards: 2}', 'ferry: got "{shards: 2}"; allowed: an object in JSON'],
+  [
+    'an unknown key as text',
+    JSON.stringify({ ...WITH_TLS, shard: 2 }),
+    'shard: not a setting of this version',
+  ],
   ['an unknown key', { ...WITH_TLS, shard: 2 }, 'shard: not a setting of this version'],
   ['a wrong type', { ...WITH_TLS, shards: '2' }, 'shards: got "2"; allowed: a value of type number'],
   [

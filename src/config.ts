@@ -79,6 +79,8 @@ export interface Config {
     /** Private key in PEM; undefined: it stands with the certificate. */
     readonly key: Source | undefined;
     readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
+    /** Not below `minVersion`. */
+    readonly maxVersion: 'TLSv1.2' | 'TLSv1.3';
     /** OpenSSL's notation; undefined: Node's default without what is weak. */
     readonly ciphers: string | undefined;
     /** Whether data connections must resume the session of their control connection. */
@@ -239,6 +241,8 @@ export function parseEnvironment(env: Readonly<Record<string, string | undefined
 
   const or = <T>(name: Setting, parse: Parse<T>, byDefault: T): T => optional(name, parse) ?? byDefault;
 
+  const policy = or('FERRY_TLS', oneOf('off', 'optional', 'login', 'data'), 'optional');
+  const clients = or('FERRY_TLS_CLIENTS', oneOf('off', 'optional', 'required'), 'off');
   const access = or('FERRY_ANONYMOUS', oneOf('off', 'read', 'write'), 'off');
   const anonymousRoot = optional('FERRY_ANONYMOUS_ROOT', folder);
   const name = optional('FERRY_USER', userName);
@@ -265,14 +269,16 @@ export function parseEnvironment(env: Readonly<Record<string, string | undefined
     user: name !== undefined && secret !== undefined ? { name, password: secret } : undefined,
     anonymous: access === 'off' ? undefined : { access, root: anonymousRoot ?? '' },
     tls: {
-      policy: or('FERRY_TLS', oneOf('off', 'optional', 'login', 'data'), 'optional'),
+      // In clear nobody can show a certificate.
+      policy: clients === 'required' && policy === 'optional' ? 'login' : policy,
       port: unlessOff(or('FERRY_TLS_PORT', orOff(port, 'a port from 0 to 65535'), 9990)),
       certificate: optional('FERRY_TLS_CERT', source),
       key: optional('FERRY_TLS_KEY', source),
-      minVersion: or('FERRY_TLS_MIN', oneOf('1.2', '1.3'), '1.2') === '1.3' ? 'TLSv1.3' : 'TLSv1.2',
+      minVersion: `TLSv${or('FERRY_TLS_MIN', oneOf('1.2', '1.3'), '1.2')}`,
+      maxVersion: `TLSv${or('FERRY_TLS_MAX', oneOf('1.2', '1.3'), '1.3')}`,
       ciphers: optional('FERRY_TLS_CIPHERS', text),
       resume: or('FERRY_TLS_RESUME', oneOf('off', 'accept', 'require'), 'accept'),
-      clients: or('FERRY_TLS_CLIENTS', oneOf('off', 'optional', 'required'), 'off'),
+      clients,
       clientCa: optional('FERRY_TLS_CLIENT_CA', source),
       crl: optional('FERRY_TLS_CRL', source),
       closeNotify: or('FERRY_TLS_CLOSE_NOTIFY', oneOf('accept', 'require'), 'accept'),
@@ -371,6 +377,10 @@ export function parseEnvironment(env: Readonly<Record<string, string | undefined
     problems.push(
       'FERRY_TLS_CLIENT_CA: not set; allowed: file:PATH or secret:ARN, since FERRY_TLS_CLIENTS is on',
     );
+  if (policy === 'off' && clients === 'required')
+    problems.push('FERRY_TLS: got "off"; allowed: login or data, since FERRY_TLS_CLIENTS is required');
+  if (config.tls.maxVersion < config.tls.minVersion)
+    problems.push('FERRY_TLS_MAX: got "1.2"; allowed: 1.3, since FERRY_TLS_MIN is 1.3');
   if (config.tls.key !== undefined && config.tls.certificate === undefined && !told('FERRY_TLS_CERT'))
     problems.push('FERRY_TLS_CERT: not set; allowed: the certificate that goes with FERRY_TLS_KEY');
   for (const given of Object.keys(env))

@@ -34,6 +34,7 @@ test('every setting but the bucket has a default', () => {
       certificate: undefined,
       key: undefined,
       minVersion: 'TLSv1.2',
+      maxVersion: 'TLSv1.3',
       ciphers: undefined,
       resume: 'accept',
       clients: 'off',
@@ -221,6 +222,7 @@ const GOOD: readonly Good[] = [
   ],
   ['FERRY_TLS_KEY', 'file:key.pem', ({ tls }) => tls.key, FILE('key.pem')],
   ['FERRY_TLS_MIN', '1.3', ({ tls }) => tls.minVersion, 'TLSv1.3'],
+  ['FERRY_TLS_MAX', '1.2', ({ tls }) => tls.maxVersion, 'TLSv1.2'],
   ['FERRY_TLS_CIPHERS', 'HIGH:!aNULL', ({ tls }) => tls.ciphers, 'HIGH:!aNULL'],
   ['FERRY_TLS_RESUME', 'require', ({ tls }) => tls.resume, 'require'],
   ['FERRY_TLS_CLIENTS', 'optional', ({ tls }) => tls.clients, 'optional'],
@@ -282,6 +284,21 @@ test.each([
   ],
 ])('%s alone is refused in one line', (name, given, line) => {
   expect(problemsOf({ [name]: given })).toEqual([line]);
+});
+
+test('FERRY_TLS is at least login where client certificates are required, and off is refused', () => {
+  const required = { ...GOES_WITH.FERRY_TLS_CLIENTS, FERRY_TLS_CLIENTS: 'required' };
+  expect(parseEnvironment({ ...BASE, ...required }).tls.policy).toBe('login');
+  expect(parseEnvironment({ ...BASE, ...required, FERRY_TLS: 'data' }).tls.policy).toBe('data');
+  expect(problemsOf({ ...required, FERRY_TLS: 'off' })).toEqual([
+    'FERRY_TLS: got "off"; allowed: login or data, since FERRY_TLS_CLIENTS is required',
+  ]);
+});
+
+test('FERRY_TLS_MAX below FERRY_TLS_MIN is refused in one line', () => {
+  expect(problemsOf({ FERRY_TLS_MIN: '1.3', FERRY_TLS_MAX: '1.2' })).toEqual([
+    'FERRY_TLS_MAX: got "1.2"; allowed: 1.3, since FERRY_TLS_MIN is 1.3',
+  ]);
 });
 
 test.each(GOOD)('%s takes %s', (name, given, read, value) => {
@@ -406,6 +423,7 @@ const BAD_SECURITY: typeof BAD = [
   ['FERRY_TLS_PORT', ['none', '65536'], 'off, or a port from 0 to 65535'],
   ['FERRY_TLS_CERT', ['cert.pem', 'file:', 'https://example.com/cert'], 'file:PATH or secret:ARN'],
   ['FERRY_TLS_MIN', ['1.0', '1.1', 'TLSv1.2'], '1.2 or 1.3'],
+  ['FERRY_TLS_MAX', ['1.1', 'TLSv1.3'], '1.2 or 1.3'],
   ['FERRY_USERS', ['users.yaml', 'file:', 'lambda:users', 'secrets:a b', 'http://example.com'], USERS],
   [
     'FERRY_USERS',

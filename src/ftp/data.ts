@@ -210,11 +210,17 @@ export class UploadBody {
   }
 }
 
-/** Closes a data connection whose bytes have all been read or sent: our FIN, without waiting for the client's. */
-export function finish(socket: Socket): void {
+/**
+ * Closes a data connection whose bytes have all been read or sent: our FIN, without waiting for the client's.
+ * @param linger milliseconds after which a client that does not close is let go
+ */
+export function finish(socket: Socket, linger = LINGER): void {
   socket.removeAllListeners('data');
   socket.on('error', () => {});
-  socket.setTimeout(LINGER, () => socket.destroy());
+  // Not the socket's own timeout, which a client that sends a byte now and then renews for ever.
+  socket.setTimeout(0);
+  const timer = setTimeout(() => socket.destroy(), linger).unref();
+  socket.once('close', () => clearTimeout(timer));
   socket.once('end', () => socket.destroySoon());
   socket.end();
   // All is with the kernel: a process that ends need not wait for a client that does not close.

@@ -1,5 +1,4 @@
-import type { Socket } from 'node:net';
-import { TLSSocket } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
 import type { ClientCertificate } from '../identity/identity.ts';
 import type { Log } from '../ops/log.ts';
 import type { SessionContext } from './context.ts';
@@ -9,7 +8,7 @@ import type { Login } from './state.ts';
 import { verifiedCertificate } from './tls/client-certificate.ts';
 import { secureData } from './tls/data-choice.ts';
 import type { DataEnding, DataTls } from './tls/data-tls.ts';
-import { DetachableTransport } from './tls/detachable-transport.ts';
+import { DetachableTls, DetachableTransport } from './tls/detachable-transport.ts';
 import { handshake } from './tls/handshake.ts';
 import { stricterResume } from './tls/policy.ts';
 import { SessionTls } from './tls/session-tls.ts';
@@ -28,7 +27,7 @@ export class Security {
   /** From AUTH on, also after CCC. */
   #tls: SessionTls | undefined;
   #socket: TLSSocket | undefined;
-  /** Set while CCC could end TLS on the control connection. */
+  /** Below TLS of the control connection. */
   #transport: DetachableTransport | undefined;
 
   constructor(control: ControlChannel, context: SessionContext, log: Log) {
@@ -77,6 +76,11 @@ export class Security {
     return this.#tls !== undefined;
   }
 
+  /** The session is over. */
+  close(): void {
+    this.#tls?.close();
+  }
+
   /**
    * Puts TLS on the control connection, as prepared.
    * @throws HandshakeError; the connection is then gone
@@ -86,17 +90,15 @@ export class Security {
     const { config } = this.#context;
     const tls = this.#tls;
     if (!tls) throw new Error('prepare() comes first');
-    const { clients, ccc } = config.tls;
+    const { clients } = config.tls;
     await this.#control.rewire((plain) => {
-      // TLS that is to end before its connection does cannot have the socket for itself.
-      this.#transport = ccc ? new DetachableTransport(plain) : undefined;
-      this.#socket = new TLSSocket((this.#transport ?? plain) as Socket, {
+      this.#transport = new DetachableTransport(plain);
+      this.#socket = new DetachableTls(this.#transport, {
         isServer: true,
         secureContext: tls.context,
         requestCert: clients !== 'off',
         rejectUnauthorized: clients === 'required',
       });
-      this.#transport?.start(this.#socket);
       return this.#socket;
     });
     if (!this.#socket) return;

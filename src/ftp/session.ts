@@ -391,6 +391,7 @@ export class Session {
     clearTimeout(this.#age);
     dropEndpoint(this.state.endpoint);
     this.#control.close();
+    this.security.close();
     const { login } = this.state;
     login?.seat.leave();
     const seconds = Math.round((Date.now() - this.started) / 1000);

@@ -68,7 +68,8 @@ function confined(
     if (reason !== undefined || identity.role === undefined) return reason;
     try {
       await roles.assume(identity);
-      return undefined;
+      // That took its time: whoever has been removed meanwhile has no session yet that could be ended.
+      return provider.holds?.(identity) === false ? 'the user has changed meanwhile' : undefined;
     } catch (error) {
       if (error instanceof RoleRefused) return `the role cannot be assumed: ${error.message}`;
       throw error;

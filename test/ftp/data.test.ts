@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { expect, onTestFinished, test } from 'vitest';
-import { DataBrokenError, send, type TransferOptions, UploadBody } from '../../src/ftp/data.ts';
+import { DataBrokenError, finish, send, type TransferOptions, UploadBody } from '../../src/ftp/data.ts';
 
 const MIB = 2 ** 20;
 
@@ -283,4 +283,15 @@ test('time that a body spends waiting for S3 is not the stall of the client', as
   const got = buffer(client);
   await send(accepted, late(), optionsOf({ stall: 50 }));
   expect(await got).toHaveLength(2000);
+});
+
+test('a client that does not close its side is let go in time, whatever it goes on sending', async () => {
+  const { client, accepted } = await connection();
+  client.allowHalfOpen = true;
+  await send(accepted, [Buffer.from('whole')], optionsOf());
+  finish(accepted, 200);
+  const trickle = setInterval(() => client.write('x'), 5);
+  onTestFinished(() => clearInterval(trickle));
+  // A reset is as good.
+  await new Promise((resolve) => client.once('close', resolve).resume());
 });

@@ -1,5 +1,9 @@
-import { afterAll, describe, expect, test } from 'vitest';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
 import { parseEnvironment } from '../../src/config.ts';
+import { hashPassword } from '../../src/identity/password-hash.ts';
 import { Passwords } from '../../src/identity/passwords.ts';
 import { openProvider } from '../../src/identity/providers.ts';
 import { openRoles } from '../../src/identity/role.ts';
@@ -29,6 +33,8 @@ async function setup(answer: unknown, settings: Readonly<Record<string, string>>
   return {
     aws,
     records,
+    roles,
+    provider,
     login: async () => provider?.authenticate({ user: 'anna', password: 'x' }, PEER),
     async [Symbol.asyncDispose]() {
       provider?.close();
@@ -65,6 +71,32 @@ describe('users of a source', () => {
     await using there = await setup(home('/files/anna'));
     there.aws.failures.set('AssumeRole', { status: 503, code: 'ServiceUnavailable' });
     await expect(there.login()).rejects.toThrow('ServiceUnavailable');
+  });
+
+  test('are refused where they are removed from the file while their role is assumed', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'ferry-providers-'));
+    onTestFinished(() => rm(folder, { recursive: true, force: true }));
+    const path = join(folder, 'users');
+    const anna = {
+      hash: await hashPassword('x'),
+      mounts: [{ path: '/', prefix: 'anna', permissions: 'full' }],
+    };
+    await writeFile(path, JSON.stringify({ users: { anna: { ...anna, role: { arn: ROLE } }, berta: anna } }));
+    await using there = await setup({}, { FERRY_USERS: `file:${path}`, FERRY_USERS_REFRESH: '5ms' });
+    const assuming = Promise.withResolvers<void>();
+    const changed = Promise.withResolvers<void>();
+    there.roles.assume = async () => {
+      assuming.resolve();
+      await changed.promise;
+    };
+    there.provider?.onChange?.(changed.resolve);
+    const answer = there.login();
+    await assuming.promise;
+    await writeFile(path, JSON.stringify({ users: { berta: anna } }));
+    expect(await answer).toBeUndefined();
+    expect(there.records).toContainEqual(
+      expect.objectContaining({ outcome: 'refused', reason: 'the user has changed meanwhile' }),
+    );
   });
 
   const refused: [string, unknown, Record<string, string>?][] = [

@@ -33,7 +33,7 @@ const LONGEST_TICKET = 604_800;
  */
 export function sessionContext(
   { cert, key, ca, crl }: TlsCredentials,
-  { minVersion, ciphers, clients }: Config['tls'],
+  { minVersion, maxVersion, ciphers, clients }: Config['tls'],
   lifetime: number,
 ): SecureContext {
   return createSecureContext({
@@ -41,6 +41,7 @@ export function sessionContext(
     key,
     ...(clients !== 'off' && { ca, crl }),
     minVersion,
+    maxVersion,
     ciphers: ciphers ?? [DEFAULT_CIPHERS, ...WEAK].join(':'),
     honorCipherOrder: true,
     secureOptions: constants.SSL_OP_NO_RENEGOTIATION,

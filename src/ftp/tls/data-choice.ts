@@ -106,14 +106,15 @@ async function secureOne(raw: Socket, options: DataTlsOptions): Promise<Secured>
   const started = performance.now();
   try {
     const { ticket = Buffer.alloc(0) } = await helloOf(raw, options);
+    const secureContext = session.dataContext(resume);
     const tls = new DataTls(raw, {
-      secureContext: session.dataContext(resume),
+      secureContext,
       requestCert: session.certificate !== undefined,
       rejectUnauthorized: session.certificate !== undefined,
       receives,
     });
     const left = Math.max(1, timeout - (performance.now() - started));
-    await handshake(tls, { timeout: left, signal });
+    await handshake(tls, { timeout: left, signal }).finally(() => session.settled(secureContext));
     if (session.certificate && !isSame(tls, session)) throw new DataTlsError('certificate');
     return { tls, ticket };
   } catch (error) {

@@ -17,16 +17,23 @@ export class SessionTls {
   notifies = false;
   /** Digests of the tickets of TLS 1.3 that were resumed. */
   readonly #used = new Set<string>();
-  /** Of the control connection. */
-  readonly context: SecureContext;
+  readonly #context: SecureContext;
   readonly #credentials: TlsCredentials;
   readonly #config: Config;
+  #closed = false;
 
   /** @throws what OpenSSL says of credentials that are wrong */
   constructor(credentials: TlsCredentials, config: Config) {
     this.#credentials = credentials;
     this.#config = config;
-    this.context = this.#newContext();
+    this.#context = this.#newContext();
+  }
+
+  /** Of the control connection. */
+  get context(): SecureContext {
+    // With a released one Node would not throw, but end the process.
+    if (this.#closed) throw new Error('the session is over');
+    return this.#context;
   }
 
   /**
@@ -44,7 +51,27 @@ export class SessionTls {
     return resume === 'off' ? this.#newContext() : this.context;
   }
 
+  /** The handshake with a context of `dataContext` is over. */
+  settled(context: SecureContext): void {
+    if (context !== this.#context) release(context);
+  }
+
+  /** The session is over. */
+  close(): void {
+    this.#closed = true;
+    release(this.#context);
+  }
+
   #newContext(): SecureContext {
     return sessionContext(this.#credentials, this.#config.tls, this.#config.times.session);
   }
+}
+
+/**
+ * Lets go of OpenSSL's part of a context, 31 KiB of which V8 knows one: left to the garbage collector, hundreds of MiB
+ * wait for it while strangers come and go. Connections made with it hold what they need.
+ */
+function release(context: SecureContext): void {
+  // Beyond Node's documented surface; without it the garbage collector has to do.
+  (context.context as { close?(): void }).close?.();
 }

@@ -114,6 +114,19 @@ test.for([
   );
 });
 
+test('where certificates are required, USER is refused in clear, where none can be shown', async () => {
+  await using ferry = await withClients('required');
+  using client = await ferry.connect({ security: 'plain' });
+  await dialogue(
+    client,
+    `C: USER alice
+     S: 530 TLS is required: send AUTH TLS first.
+     C: PASS secret
+     S: 503 Send USER first.`,
+  );
+  expect(ferry.peers).toEqual([]);
+});
+
 test.for(BOTH)('where certificates are required, %s without one fails in the handshake', async (version) => {
   await using ferry = await withClients('required');
   using client = await ferry.connect({ security: 'plain' });

@@ -1,9 +1,10 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { buffer } from 'node:stream/consumers';
+import { createSecureContext, type TLSSocket } from 'node:tls';
 import { promisify } from 'node:util';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { dialogue, expectInStep } from '../../support/dialogue.ts';
 import { type Ferry, startFerry, USER } from '../../support/ferry.ts';
 import { putObject } from '../../support/objects.ts';
@@ -36,6 +37,37 @@ test.for(['TLS', 'tls', 'TLS-C', 'TLS-P', 'SSL'])(
     );
   },
 );
+
+test('what TLS of a session takes is let go with the session, also of a stranger who never shakes hands', async () => {
+  // Of all contexts: the memory behind them is not V8's, which would let hundreds of MiB of them wait.
+  const closing = vi.spyOn(Object.getPrototypeOf(createSecureContext().context), 'close');
+  onTestFinished(() => closing.mockRestore());
+  await using ferry = await startFerry({ ...WITH_TLS, FERRY_TLS_RESUME: 'off' });
+  {
+    using stranger = await connectInClear(ferry);
+    expect(await stranger.command('AUTH TLS')).toMatchObject({ code: 234 });
+  }
+  await expect.poll(() => closing.mock.calls.length).toBe(1);
+  {
+    using client = await ferry.login({ security: 'explicit' });
+    await client.upload('STOR file', 'content');
+    // Of its data connection.
+    expect(closing).toHaveBeenCalledTimes(2);
+  }
+  await expect.poll(() => closing.mock.calls.length).toBe(3);
+});
+
+test('a stranger who asks for new keys of TLS 1.3 again and again is cut off', async () => {
+  await using ferry = await startFerry(WITH_TLS);
+  const client = spawn('openssl', ['s_client', '-tls1_3', '-connect', `127.0.0.1:${ferry.tlsPort}`]);
+  onTestFinished(() => void client.kill());
+  client.stdin.on('error', () => {});
+  // Each is one command of s_client, which tells on stderr that it was done.
+  client.stdout.once('data', () => client.stdin.write('K\n'));
+  client.stderr.on('data', (told) => /KEYUPDATE/.test(String(told)) && client.stdin.write('K\n'));
+  await once(client, 'close');
+  await expect.poll(() => ferry.server.sessions).toBe(0);
+});
 
 test('AUTH of anything else leaves the connection in clear', async () => {
   await using ferry = await startFerry(WITH_TLS);
@@ -249,6 +281,19 @@ test('with a minimum version an older client is refused', async () => {
   await expectInStep(client);
 });
 
+test('with a maximum version newer clients speak that one, on data connections, too', async () => {
+  await using ferry = await startFerry({ ...WITH_TLS, FERRY_TLS_MAX: '1.2' });
+  await expect(ferry.connect({ security: 'explicit', tls: { minVersion: 'TLSv1.3' } })).rejects.toThrow();
+  using client = await ferry.login({ security: 'explicit' });
+  expect((client.socket as TLSSocket).getProtocol()).toBe('TLSv1.2');
+  await client.protect();
+  const data = (await client.passive()) as TLSSocket;
+  const secured = once(data, 'secureConnect');
+  expect(await client.command('NLST')).toMatchObject({ code: 150 });
+  await secured;
+  expect(data.getProtocol()).toBe('TLSv1.2');
+});
+
 test.for(['AES128-SHA', 'ECDHE-ECDSA-AES128-SHA', 'ECDHE-ECDSA-AES128-SHA256'])(
   'the cipher %s is refused by default',
   async (ciphers) => {
@@ -262,7 +307,7 @@ test.for(['AES128-SHA', 'ECDHE-ECDSA-AES128-SHA', 'ECDHE-ECDSA-AES128-SHA256'])(
 test('a client of TLS 1.2 cannot negotiate anew', async () => {
   await using ferry = await startFerry(WITH_TLS);
   using client = await ferry.connect({ security: 'explicit', tls: { maxVersion: 'TLSv1.2' } });
-  const socket = client.socket as import('node:tls').TLSSocket;
+  const socket = client.socket as TLSSocket;
   let outcome = 'closed without';
   socket.renegotiate({}, (error) => {
     outcome = error ? 'refused' : 'negotiated';

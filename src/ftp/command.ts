@@ -39,8 +39,13 @@ interface Rules {
 /** A row of the command table. */
 export type Row = Rules &
   (
-    | { readonly run: Handler; readonly transfer?: never }
-    | { readonly transfer: TransferHandler; readonly run?: never }
+    | { readonly run: Handler; readonly transfer?: never; readonly dataless?: never }
+    | {
+        readonly transfer: TransferHandler;
+        /** It runs as a transfer, since it may take long and be aborted, but has no data connection. */
+        readonly dataless?: true;
+        readonly run?: never;
+      }
   );
 
 export type Rows = Readonly<Record<string, Row>>;

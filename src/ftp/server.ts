@@ -165,7 +165,10 @@ export class FtpServer {
   async #acceptProxied(socket: Socket, proxy: string, implicitTls: boolean): Promise<void> {
     const { config, strangers } = this.#context;
     const full = this.#arriving.size + this.#sessions.size >= config.limits.sessions;
-    const closed = this.#closed(proxy) ?? (full ? FULL : undefined);
+    // Whose header has not come for longest makes room: those who say nothing must not shut everybody else out.
+    const [oldest] = full ? this.#arriving : [];
+    oldest?.destroy();
+    const closed = this.#closed(proxy) ?? (full && !oldest ? FULL : undefined);
     if (closed) {
       this.#refuse(socket, proxy, closed, implicitTls);
       return;

@@ -308,7 +308,7 @@ export class Session {
     }
     if (!row) return reply(500, 'Unknown command.');
     if (!this.state.login && !row.beforeLogin) return reply(530, NO_LOGIN);
-    if (row.transfer && this.state.protection === 'C' && this.tlsPolicy === 'data')
+    if (row.transfer && !row.dataless && this.state.protection === 'C' && this.tlsPolicy === 'data')
       return reply(521, 'Data connections must be protected: send PBSZ 0 and PROT P.');
     const isPath = row.argument === 'path' || row.argument === 'optional-path';
     if (argument === undefined) {

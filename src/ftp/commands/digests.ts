@@ -54,6 +54,7 @@ function row(verb: string, algorithm: DigestAlgorithm): Row {
     needs: ['read'],
     help: `${verb} "<file>" [<start> [<end>]]`,
     feat: () => [verb],
+    dataless: true,
     async transfer(session, argument, transfer) {
       const { path, stretch } = parseArgument(argument);
       const { hex } = await digest(session, path, transfer, algorithm, stretch);
@@ -97,6 +98,7 @@ export const DIGESTS: Rows = {
       `HASH ${DIGEST_ALGORITHMS.map((each) => `${each}${each === state.hash ? '*' : ''};`).join('')}`,
     ],
     transfer: hash,
+    dataless: true,
   },
   RANG: {
     argument: 'required',
@@ -111,5 +113,12 @@ export const DIGESTS: Rows = {
   XSHA1: row('XSHA1', 'SHA-1'),
   XSHA256: row('XSHA256', 'SHA-256'),
   XSHA512: row('XSHA512', 'SHA-512'),
-  MD5: { argument: 'path', needs: ['read'], help: 'MD5 <file>', feat: () => ['MD5'], transfer: md5 },
+  MD5: {
+    argument: 'path',
+    needs: ['read'],
+    help: 'MD5 <file>',
+    feat: () => ['MD5'],
+    transfer: md5,
+    dataless: true,
+  },
 };

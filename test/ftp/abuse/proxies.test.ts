@@ -148,13 +148,18 @@ describe('a control connection from a proxy', () => {
     await drained;
   });
 
-  test('counts towards FERRY_MAX_SESSIONS while its header is awaited', async () => {
+  test('counts towards FERRY_MAX_SESSIONS while its header is awaited, and makes room for newer ones', async () => {
     await using ferry = await behindProxy({ FERRY_MAX_SESSIONS: '2' });
     using first = await fromProxy(ferry, '');
     using second = await fromProxy(ferry, '');
     for (const client of [first, second]) expect(await client.reply()).toMatchObject({ code: 220 });
-    using third = await fromProxy(ferry, '');
-    expect(await third.reply()).toMatchObject({ code: 421 });
+    using third = await loggedIn(ferry, HEADERS.v1);
+    expect(await first.closed()).toBe('');
+    using fourth = await loggedIn(ferry, HEADERS.v1);
+    expect(await second.closed()).toBe('');
+    using fifth = await fromProxy(ferry, HEADERS.v1);
+    expect(await fifth.reply()).toMatchObject({ code: 421 });
+    for (const client of [third, fourth]) expect(await client.command('NOOP')).toMatchObject({ code: 200 });
   });
 });
 

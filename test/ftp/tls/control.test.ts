@@ -337,6 +337,8 @@ test('with FERRY_TLS=data transfers in clear are 521 before their mark, and PROT
   await client.login(USER.name, USER.password);
   expect((await client.command('LIST')).code).toBe(521);
   expect((await client.command('STOR file')).code).toBe(521);
+  // What has no data connection has none to be protected.
+  expect((await client.command('HASH nothing')).code).toBe(550);
   await client.protect();
   expect((await client.command('PROT C')).code).toBe(534);
   const [, stored] = await client.upload('STOR file', 'content');

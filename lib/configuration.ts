@@ -205,6 +205,10 @@ function contradictions(config: z.output<typeof schema>): string[] {
       egress !== 'public' &&
       egress !== 'nat' &&
       'egress: endpoints are made in a network of our own only; allowed: public or nat, as the existing subnets have it',
+    egress === 'endpoints' &&
+      typeof config.users === 'object' &&
+      'https' in config.users &&
+      'users: got a URL, which is not reached by endpoints; allowed: another source, or "egress": "nat"',
     config.memory < 2 * config.cpu &&
       `memory: got ${config.memory}; allowed: at least ${2 * config.cpu} with ${config.cpu} CPU units (Fargate)`,
     config.memory > 8 * config.cpu &&

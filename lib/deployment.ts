@@ -12,7 +12,7 @@ import { Storage } from './storage.ts';
 export function deploymentOf(app: App, given: unknown): { storage: Storage; gateway: Gateway } {
   const config = parseDeployment(given);
   const { name, account, region } = config;
-  const props = account && region ? { env: { account, region } } : {};
+  const props = { env: { ...(account && { account }), ...(region && { region }) } };
   const storage = new Storage(app, `${name}Storage`, config, props);
   const gateway = new Gateway(app, `${name}Gateway`, config, storage, props);
   acknowledge(storage, gateway, config);

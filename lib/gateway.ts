@@ -23,6 +23,7 @@ export class Gateway extends Stack {
 
   constructor(scope: Construct, id: string, config: Deployment, storage: Storage, props: StackProps) {
     super(scope, id, props);
+    this.#knowZones(config);
     let group: ec2.SecurityGroup | undefined;
     const tasksOf = (vpc: ec2.IVpc) => {
       group ??= new ec2.SecurityGroup(this, 'TaskGroup', { vpc, description: 'Tasks of Ferry' });
@@ -61,6 +62,12 @@ export class Gateway extends Stack {
     new CfnOutput(this, 'HostName', {
       value: config.domain?.name ?? loadBalancer.balancer.loadBalancerDnsName,
     });
+  }
+
+  /** The VPC compares its zones with those of the account, which would be looked up there: synthesis is offline. */
+  #knowZones({ account, region, plan }: Deployment): void {
+    if (account && region)
+      this.node.setContext(`availability-zones:account=${account}:region=${region}`, [...plan.zones]);
   }
 
   /** Services of a wave are updated when those of the wave before are done. */

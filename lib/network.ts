@@ -23,6 +23,8 @@ const INTERFACE_ENDPOINTS = {
   Ecs: ec2.InterfaceVpcEndpointAwsService.ECS,
 } as const;
 
+const LAMBDA_ENDPOINT = { Lambda: ec2.InterfaceVpcEndpointAwsService.LAMBDA } as const;
+
 /** The network of the configuration: a VPC of our own, or an existing one, without any look-up. */
 export function networkOf(
   scope: Construct,
@@ -30,8 +32,10 @@ export function networkOf(
   taskGroup: (vpc: ec2.IVpc) => ec2.ISecurityGroup,
 ): Network {
   const found = config.network ? existing(scope, config) : made(scope, config);
+  const { users } = config;
+  const asked = typeof users === 'object' && 'lambda' in users ? LAMBDA_ENDPOINT : {};
   if (config.egress === 'endpoints')
-    for (const [name, service] of Object.entries(INTERFACE_ENDPOINTS))
+    for (const [name, service] of Object.entries({ ...INTERFACE_ENDPOINTS, ...asked }))
       endpoint(found, name, service, taskGroup(found.vpc));
   return found;
 }

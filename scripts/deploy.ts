@@ -24,29 +24,51 @@ const HELP = `npm run deploy [-- --gigabytes N] [--yes]
 class Refused extends Error {}
 
 async function deploy(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      gigabytes: { type: 'string', default: '1000' },
-      yes: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
-  });
+  const values = options();
   if (values.help) return void process.stdout.write(HELP);
-  const { context } = JSON.parse(readFileSync(join(ROOT, 'cdk.json'), 'utf8'));
-  const config = parseDeployment(context.ferry);
+  const gigabytes = Number(values.gigabytes);
+  if (!/^\d{1,9}$/.test(values.gigabytes))
+    throw new Refused(`--gigabytes: got ${JSON.stringify(values.gigabytes)}; allowed: a whole number`);
+  const config = parseDeployment(configured());
   const account = await whoami(config.region);
+  if (config.account && config.account !== account.id)
+    throw new Refused(`account: got ${config.account}; your credentials are of ${account.id}`);
   const output = mkdtempSync(join(tmpdir(), 'ferry-deploy-'));
   try {
-    cdk('synth', '--quiet', '--output', output);
+    cdk(account.region, 'synth', '--quiet', '--output', output);
     const names = [`${config.name}Storage`, `${config.name}Gateway`];
     const resources = names.flatMap((name) => templateOf(output, name));
-    process.stdout.write(bill(monthlyCosts(resources, Number(values.gigabytes)), Number(values.gigabytes)));
+    process.stdout.write(bill(monthlyCosts(resources, gigabytes), gigabytes));
     if (config.bucket) await checkBucket(config.bucket, account.region);
     const question = `Deploy ${names.join(' and ')} to account ${account.id} in ${account.region}? [y/N] `;
     if (!values.yes && !(await yes(question))) throw new Refused('nothing was deployed');
-    cdk('deploy', '--all', '--app', output, '--require-approval', 'never');
+    cdk(account.region, 'deploy', '--all', '--app', output, '--require-approval', 'never');
   } finally {
     rmSync(output, { recursive: true });
+  }
+}
+
+function options() {
+  try {
+    return parseArgs({
+      options: {
+        gigabytes: { type: 'string', default: '1000' },
+        yes: { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+      },
+    }).values;
+  } catch (error) {
+    throw new Refused(`${(error as Error).message}\n${HELP.trimEnd()}`, { cause: error });
+  }
+}
+
+/** What cdk.json says of this deployment. */
+function configured(): unknown {
+  const text = readFileSync(join(ROOT, 'cdk.json'), 'utf8');
+  try {
+    return JSON.parse(text).context?.ferry;
+  } catch (error) {
+    throw new Refused(`cdk.json is no JSON: ${(error as Error).message}`, { cause: error });
   }
 }
 
@@ -80,8 +102,10 @@ function templateOf(output: string, stack: string): Priced[] {
   return Object.values(template.Resources);
 }
 
-function cdk(...args: string[]): void {
-  const { status } = spawnSync(process.execPath, [CDK, ...args], { cwd: ROOT, stdio: 'inherit' });
+/** In the region that was asked about, wherever else the CLI would look for one. */
+function cdk(region: string, ...args: string[]): void {
+  const env = { ...process.env, AWS_REGION: region };
+  const { status } = spawnSync(process.execPath, [CDK, ...args], { cwd: ROOT, stdio: 'inherit', env });
   if (status !== 0) throw new Refused(`cdk ${args[0]} failed; see above`);
 }
 

@@ -29,6 +29,7 @@ test.each([
     'users of secrets, an existing bucket, everybody let in',
     { ...WITH_TLS, users: { secrets: 'ftp/' }, bucket: 'mine', allowedCidrs: ['0.0.0.0/0'] },
   ],
+  ['a region', { ...WITH_TLS, region: 'eu-central-1', rolePath: '/ferry/' }],
   [
     'an account and a region',
     {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { ConfigurationError, parseDeployment } from '../../lib/configuration.ts';
-import { CERTIFICATE, PLAIN, resources, templatesOf, WITH_TLS } from './support/templates.ts';
+import { deploymentOf } from '../../lib/deployment.ts';
+import { CERTIFICATE, PLAIN, resources, templatesOf, testApp, WITH_TLS } from './support/templates.ts';
 
 const NETWORK = {
   zones: ['eu-central-1a', 'eu-central-1b'],
@@ -89,6 +90,11 @@ const FAILURES: readonly (readonly [title: string, config: unknown, line: string
     'rolePath: got nothing; allowed: the path of the roles that the function may answer, such as /ferry/users/',
   ],
   [
+    'users of a URL without a way to it',
+    { ...WITH_TLS, egress: 'endpoints', users: { https: 'https://example.com/users' } },
+    'users: got a URL, which is not reached by endpoints; allowed: another source, or "egress": "nat"',
+  ],
+  [
     'a task whose memory Fargate does not give',
     { ...WITH_TLS, cpu: 512, memory: 8192 },
     'memory: got 8192; allowed: at most 4096 with 512 CPU units (Fargate)',
@@ -97,6 +103,32 @@ const FAILURES: readonly (readonly [title: string, config: unknown, line: string
 
 test.each(FAILURES)('%s is refused in one line', (_, config, line) => {
   expect(() => parseDeployment(config)).toThrow(new ConfigurationError(line));
+});
+
+test.each([
+  ['a region', { region: 'eu-central-1' }],
+  ['a region and its zones', { region: 'eu-central-1', zones: NETWORK.zones }],
+  ['an account and a region', { account: '123456789012', region: 'eu-central-1' }],
+  [
+    'an account, a region and its zones',
+    { account: '123456789012', region: 'eu-central-1', zones: NETWORK.zones },
+  ],
+])('%s is where the stacks go, and nothing is looked up for it', (_, where) => {
+  const app = testApp();
+  const { storage, gateway } = deploymentOf(app, { ...WITH_TLS, ...where });
+  expect([storage.region, gateway.region]).toEqual(['eu-central-1', 'eu-central-1']);
+  expect(app.synth().manifest.missing ?? []).toEqual([]);
+});
+
+test('without a way out of the network a function that knows the users is still reached', () => {
+  const lambda = 'arn:aws:lambda:eu-central-1:123456789012:function:users';
+  const { gateway } = templatesOf({
+    ...WITH_TLS,
+    egress: 'endpoints',
+    users: { lambda },
+    rolePath: '/ferry/',
+  });
+  expect(JSON.stringify(resources(gateway, 'AWS::EC2::VPCEndpoint'))).toMatch(/\.lambda"/);
 });
 
 test('several mistakes are told at once, a line each', () => {

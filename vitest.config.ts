@@ -13,7 +13,7 @@ const inTls = (name: 'explicit' | 'implicit') => ({
     include: ['test/ftp/{wire,uploads,downloads}/**/*.test.ts'],
     exclude: [
       'test/ftp/wire/{permissions,traversal,users}.test.ts',
-      'test/ftp/uploads/{append,crowd,ledger-faults,resume,s3-faults}.test.ts',
+      'test/ftp/uploads/{append,crowd,ledger-faults,overwrite,resume,s3-faults,told}.test.ts',
     ],
     env: { FERRY_TEST_TLS: name },
     testTimeout: 90_000,

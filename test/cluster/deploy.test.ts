@@ -16,7 +16,7 @@ const BUSY = 150;
 const IDLE = 40;
 
 /** Between two transfers of a busy client. Milliseconds. */
-const PAUSE = 200;
+const PAUSE = 2000;
 
 const FILE = randomBytes(24 * MIB);
 

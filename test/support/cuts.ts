@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
+import { setTimeout as wait } from 'node:timers/promises';
 import { GetObjectCommand, HeadObjectCommand } from '@aws-sdk/client-s3';
 import { expect } from 'vitest';
 import { USUAL_PART as PART_SIZE } from '../../src/fs/part-size.ts';
@@ -69,13 +70,17 @@ export async function uploadUpTo(client: RawClient, name: string, point: number)
   return { client, data, name };
 }
 
-/** Waits until the transfer that runs has taken so many bytes. Each look is a round trip. */
+/** Milliseconds between two looks: twenty clients that look all the time would keep the server from what they wait for. */
+const LOOK = 5;
+
+/** Waits until the transfer that runs has taken so many bytes. */
 export async function taken(client: RawClient, bytes: number): Promise<void> {
   for (;;) {
     const { text } = await client.command('STAT');
     const now = /under way: (\d+) bytes/.exec(text)?.[1];
     if (now === undefined) throw new Error(`no transfer under way: ${text}`);
     if (Number(now) === bytes) return;
+    await wait(LOOK);
   }
 }
 

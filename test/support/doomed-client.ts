@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import { type RawClient, rawClient } from './raw-client.ts';
 
 // A client process that is to be killed: node doomed-client.ts PORT USER PASSWORD NAME=BYTES...
@@ -13,6 +14,7 @@ async function begin(client: RawClient, user: string, password: string, name: st
   for (;;) {
     const { text } = await client.command('STAT');
     if (text.includes(`under way: ${bytes} bytes`)) return;
+    await wait(5);
   }
 }
 

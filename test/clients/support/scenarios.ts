@@ -146,8 +146,8 @@ function scenariosIn<Line>(client: Client<Line>, mode: Mode): void {
   for (const { task, title, verb } of LISTINGS)
     if (can(client, task)) scenario(title, (bench) => listing(bench, task, verb));
   if (can(client, 'resume')) scenario('continues a download where the local file ends', resumedDownload);
-  // Names do not depend on what lies below the lines.
-  if (TEST_SECURITY === 'plain')
+  // Names do not depend on what lies below the lines, nor on who opens data connections.
+  if (TEST_SECURITY === 'plain' && mode === client.modes[0])
     for (const name of NAMES)
       scenario(`handles a file called ${name}`, (bench) => oddName(bench, client, name));
   if (can(client, 'putTree') && putsEmpty)

@@ -105,7 +105,7 @@ export class Filesystem {
     const place = this.#file(path, 'setTime');
     this.#told.delete(path);
     await setTime(this.storage.store, place, time);
-    await this.storage.ledger.moved(place).catch(() => {});
+    await this.storage.ledger.moved([place]).catch(() => {});
   }
 
   /**
@@ -220,9 +220,12 @@ export class Filesystem {
       const { size, etag } = await this.#head(path);
       return { bytes: size, of: etag };
     } catch (error) {
-      const parked = isFailure(error, 'not-found') ? await this.#durable(this.locate(path)) : undefined;
-      if (!parked) throw error;
-      return parked;
+      if (!isFailure(error, 'not-found')) throw error;
+      const parked = await this.#durable(this.locate(path));
+      if (parked) return parked;
+      // The client hears that nothing is there, and may go on with that.
+      this.#told.delete(path);
+      throw error;
     }
   }
 

@@ -182,12 +182,12 @@ export function keyHash({ bucket, key }: Location): string {
   return `${hash('sha256', JSON.stringify([bucket, key])).slice(0, 24)}-`;
 }
 
-/** What names of all entries of a key and a user begin with. */
 /** The part of an entry's name that `keyHash` made. */
 export function keyHashIn(name: string): string {
   return name.slice(0, name.indexOf('-') + 1);
 }
 
+/** What names of all entries of a key and a user begin with. */
 export function prefixOf(at: Location, user: string): string {
   return `${keyHash(at)}${hash('sha256', user).slice(0, 16)}-`;
 }

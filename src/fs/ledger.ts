@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
+import { setImmediate } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
 import { isFailure, StorageError } from './errors.ts';
 import {
@@ -47,6 +48,9 @@ const LET_GO = 5000;
 
 /** Keys of which it is remembered that something was stored there. */
 const MOST_STORED = 20_000;
+
+/** Keys of one move that are looked at before others have their turn. */
+const YIELD = 1000;
 
 /** How far the clocks of S3 and of this process may differ. */
 const SKEW = 2000;
@@ -184,6 +188,7 @@ export class Ledger {
   async stored(at: Location): Promise<void> {
     if (!this.keeps) return;
     this.#remember(at);
+    this.#forgetOldest();
     await this.discard(at);
   }
 
@@ -191,20 +196,31 @@ export class Ledger {
    * Files were renamed from or to the keys, or written anew without being new ones: what is parked there is void, but
    * marks of broken overwrites hold on, since nobody has sent the whole file.
    */
-  async moved(...places: readonly Location[]): Promise<void> {
+  async moved(places: readonly Location[]): Promise<void> {
     if (!this.keeps) return;
-    for (const at of places) this.#remember(at);
-    const keys = new Set(places.map(keyHash));
+    const keys = new Set<string>();
+    for (const at of places) {
+      keys.add(this.#remember(at));
+      // A directory may have a million keys, and other sessions go on.
+      if (keys.size % YIELD === 0) await setImmediate();
+    }
+    this.#forgetOldest();
     const names = [...this.#index.keys()].filter((name) => keys.has(keyHashIn(name)));
     for (const entry of await this.#read(names))
       if (entry.record.state === 'broken') await this.#write(entry.name, entry.record, entry.etag);
       else if (entry.record.state === 'parked') await this.#discard(entry);
   }
 
-  #remember(at: Location): void {
+  /** @returns the key's hash */
+  #remember(at: Location): string {
     const key = keyHash(at);
     this.#stored.delete(key);
     this.#stored.set(key, this.#now());
+    return key;
+  }
+
+  /** Once for many keys: a map passes over all that was deleted from its front before it finds the next. */
+  #forgetOldest(): void {
     for (const oldest of this.#stored.keys()) {
       if (this.#stored.size <= MOST_STORED) break;
       this.#stored.delete(oldest);

@@ -62,7 +62,7 @@ export async function rename(
     const source = { bucket: from.bucket, key: from.key, ...file, kept: file.attributes };
     await renameFile(storage.store, source, to, { ifAbsent });
     // What broke under either name is not to be glued to what comes there next.
-    await storage.ledger.moved(from, to).catch(() => {});
+    await storage.ledger.moved([from, to]).catch(() => {});
   } else {
     await renameDirectory(storage, from, to, { ontoDirectory });
     directories.forget(from);

@@ -72,8 +72,7 @@ export function partFiller(
 
   /** @returns the index after the last byte, and whether the body ended there */
   async function read(buffer: Buffer, from: number): Promise<{ end: number; ended: boolean }> {
-    const mayStop = share === 'fast' && buffer.length > SMALLEST_PART;
-    const stop = mayStop ? new AbortController() : undefined;
+    const stop = share === 'fast' ? new AbortController() : undefined;
     const timer = stop && setInterval(() => account.pressed && stop.abort(), LOOK);
     const start = performance.now();
     try {
@@ -86,9 +85,10 @@ export function partFiller(
   }
 
   /**
-   * Fills a buffer. A client that was fast when it got a part's and is slow now does not keep it while others wait for
-   * memory: what has come is sent if it is a part, else it goes on in the smallest part's buffer of the slow clients'
-   * share. Where that share is full the upload is given up in the end; it can be resumed.
+   * Fills a buffer. A client that was fast when it got one, or not known yet, and is slow now does not keep it while
+   * others wait for memory: what has come is sent if it is a part, else it goes on in a buffer of the slow clients' share,
+   * of a step where it had a step. Where that share is full the upload is given up in the end; what is in parts can be
+   * resumed.
    */
   async function fill(first: Lease, from: number): Promise<Filled> {
     let lease = first;
@@ -103,7 +103,7 @@ export function partFiller(
       const whole = end === lease.buffer.length || (slowNow && end >= SMALLEST_PART);
       if (ended || whole) return { bytes: lease.buffer.subarray(0, end), ended, lease };
       if (!slowNow || !account.pressed) continue;
-      const smaller = account.exchange(lease, SMALLEST_PART, end);
+      const smaller = account.exchange(lease, takenBackTo(lease.buffer.length, end), end);
       if (!smaller && waited < PATIENCE) continue;
       if (!smaller) throw new StorageError('throttled', 'too slow a client while others wait for memory');
       lease = smaller;
@@ -119,10 +119,10 @@ export function partFiller(
       filled?.lease.release();
       filled = await fill(lease, from);
       const enough = pace === 'slow' && target === USUAL_PART ? SMALLEST_PART : target;
-      // What was taken back, or sent as it had come, is a part.
-      const early = filled.lease !== lease || filled.bytes.length < lease.buffer.length;
+      // What a part's buffer was taken back from, or was sent as it had come, is a part.
+      const early = lease.buffer.length > SMALLEST_PART;
       if (filled.ended || early || filled.bytes.length >= enough) return filled;
-      size = nextStep(size, pace ?? 'fast', enough);
+      size = nextStep(filled.lease.buffer.length, pace ?? 'fast', enough);
     }
   }
 
@@ -140,6 +140,12 @@ export function partFiller(
 
 function isSlow(bytes: number, milliseconds: number): boolean {
   return bytes < (SLOW * milliseconds) / 1000;
+}
+
+/** Bytes of the buffer in which goes on what has come of a part: a step's still has to grow. */
+function takenBackTo(size: number, filled: number): number {
+  const step = size > SMALLEST_PART ? undefined : STEPS.find((each) => each > filled);
+  return step ?? SMALLEST_PART;
 }
 
 /** A fast client skips steps: each of them is copied into the next. */

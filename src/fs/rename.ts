@@ -126,7 +126,7 @@ export async function renameDirectory(
   await deleteSources(run);
   // What broke under any of the names, old or new, is not to be glued to what comes there next.
   const moved = [...run.copied.values()].flatMap((source) => [source, targetOf(run, source.key)]);
-  await ledger.moved(...moved).catch(() => {});
+  await ledger.moved(moved).catch(() => {});
   // All is done, whatever becomes of the announcement: it can only have the same rename joined.
   await own.delete(intent).catch(() => {});
 }

@@ -182,6 +182,18 @@ test('an entry of which S3 sends only a part is a failure of storage', async () 
   await claim.park(DURABLE);
 });
 
+test('of a directory with as many files as may be renamed at once, what is parked below is void', async () => {
+  await using set = await setUp();
+  const ledger = await set.ledger();
+  const claim = await ledger.open(await set.create('a'), 'demo', 'nonce', nothing);
+  await claim.park(DURABLE);
+  claim.end();
+  const others = Array.from({ length: 200_000 }, (_, index) => set.at(`b${index}`));
+  await ledger.moved([...others, set.at('a')]);
+  expect(await ledger.entries(set.at('a'), 'demo')).toEqual([]);
+  await expectNothingParked(set.ferry);
+});
+
 test('what is stored under the name of an upload that may go on in another process keeps others from going on with it, not that one', async () => {
   await using set = await setUp();
   const [first, later] = [await set.ledger(), await set.ledger(10_000)];

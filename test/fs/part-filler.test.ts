@@ -170,3 +170,52 @@ test('a client that pauses for some seconds is not given up', async () => {
   await expect(waiting).rejects.toThrow();
   others.close();
 });
+
+/** Lends all steps that there are beside those lent already, and lets one more upload wait for one. */
+async function pressForSteps(pool: MemoryPool): Promise<{ waiting: Promise<unknown>; rest: Account }> {
+  const rest = pool.account();
+  for (;;) {
+    const one = rest.claim(2 * MIB, { signal, pace: 'fast', growing: false });
+    const free = await Promise.race([one.then(() => true), Promise.resolve().then(() => pool.waiting === 0)]);
+    if (!free) return { waiting: one, rest };
+  }
+}
+
+test('a step, too, goes over to the share of the slow ones while others wait, and grows on to a part', async () => {
+  const pool = new MemoryPool(64 * MIB);
+  const slow = client(100_000);
+  const part = fillerOf(pool, slow.source).next(0);
+  await vi.waitFor(() => expect(pool.used).toBe(MIB));
+  const { waiting, rest } = await pressForSteps(pool);
+  await vi.advanceTimersByTimeAsync(2000);
+  await waiting;
+  expect(pool.used % MIB).toBe(MIB / 4);
+  rest.close();
+  slow.send(8 * MIB);
+  const { bytes, ended, lease } = await part;
+  expect(bytes.length).toBeGreaterThanOrEqual(5 * MIB);
+  expect([bytes.equals(FILE.subarray(0, bytes.length)), ended]).toEqual([true, false]);
+  lease.release();
+  expect(pool.used).toBe(0);
+});
+
+test("an upload that holds a step is given up where the slow clients' share is full, too, and others wait", async () => {
+  const pool = new MemoryPool(64 * MIB);
+  const others = pool.account();
+  for (let count = 0; count < 5; count++)
+    await others.claim(5 * MIB, { signal, pace: 'slow', growing: false });
+  // The steps beyond their eighth are lent beside what slow ones have: here only the eighth is left to them.
+  const account = pool.account();
+  const part = fillerOf(pool, client(100_000).source, account).next(0);
+  part.catch(() => {});
+  await vi.waitFor(() => expect(pool.used).toBe(26 * MIB));
+  const { waiting, rest } = await pressForSteps(pool);
+  await vi.advanceTimersByTimeAsync(9000);
+  expect(pool.waiting).toBe(1);
+  await vi.advanceTimersByTimeAsync(2000);
+  await expect(part).rejects.toMatchObject({ failure: 'throttled' });
+  account.close();
+  await waiting;
+  rest.close();
+  others.close();
+});

@@ -68,3 +68,36 @@ test.for(['plain', 'implicit'] as const)(
     expect(codes.filter((code) => code === 226).length).toBeGreaterThanOrEqual(5);
   },
 );
+
+test.for(['plain', 'implicit'] as const)(
+  'clients that crawl before their first megabyte do not hold up the uploads of others, nor lose a byte: %s',
+  async (security) => {
+    await using ferry = await startFerry({
+      FERRY_MEMORY: '64MiB',
+      FERRY_TLS_PORT: '0',
+      FERRY_PASSIVE_PORTS: Array(24).fill('0').join(),
+    });
+    const file = randomBytes(6 * MIB + 5);
+    const crowd = await Promise.all(
+      Array.from({ length: 20 }, async (_, index) => {
+        const client = await ferry.login({ security });
+        const data = await client.passive();
+        await client.command(`STOR crawling-${index}`);
+        data.write(file.subarray(0, 100_000));
+        return { client, data, name: `crawling-${index}` };
+      }),
+    );
+    await expect.poll(() => ferry.pool.used).toBeGreaterThan(8 * MIB);
+    using other = await ferry.login();
+    for (const size of [5, 20 * MIB])
+      expect((await other.upload(`STOR of-${size}`, Buffer.alloc(size)))[1], `${size}`).toMatchObject({
+        code: 226,
+      });
+    for (const { client, data, name } of crowd) {
+      data.end(file.subarray(100_000));
+      expect(await client.reply()).toMatchObject({ code: 226 });
+      await expectObject(ferry, name, file);
+      client[Symbol.dispose]();
+    }
+  },
+);

@@ -101,6 +101,18 @@ test('an upload of this name from zero makes SIZE forgotten', async () => {
   await expectObject(ferry, 'a', Buffer.from('whole and more'));
 });
 
+test('so does SIZE itself where it says now that nothing is there', async () => {
+  await using ferry = await startFerry();
+  await putObject(ferry, 'a', 'old');
+  using client = await ferry.login();
+  expect(await client.command('SIZE a')).toMatchObject({ text: '213 3' });
+  using other = await ferry.login();
+  expect(await other.command('DELE a')).toMatchObject({ code: 250 });
+  expect(await client.command('SIZE a')).toMatchObject({ code: 550 });
+  expect((await client.upload('APPE a', 'new'))[1]).toMatchObject({ code: 226 });
+  await expectObject(ferry, 'a', Buffer.from('new'));
+});
+
 test('a resumption that breaks before its first byte loses nothing that was durable', async () => {
   await using ferry = await startFerry();
   using client = await ferry.login();

@@ -1,5 +1,18 @@
 import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
+
+/** Files that take a minute: begun last they would leave workers without work. */
+const LONG =
+  /(traversal|endings|contract|rename|faults|kill|killed-clients|listings-big|net-ftp|lftp|curl|resume)\.test\.ts$/;
+
+/** The long ones first. */
+class LongFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    return sorted.toSorted((a, b) => Number(LONG.test(b.moduleId)) - Number(LONG.test(a.moduleId)));
+  }
+}
 
 /**
  * The behaviour suite over TLS. Left out is what takes long and does not depend on the channel: spellings of paths, who
@@ -44,6 +57,7 @@ export default defineConfig({
     isolate: false,
     // So do the hundreds of programs that tests start.
     env: { NODE_COMPILE_CACHE: 'node_modules/.cache/compile' },
+    sequence: { sequencer: LongFirst },
     // What is waited for comes at once, or late on a busy machine: the limit is there for what never comes.
     expect: { poll: { timeout: 20_000 } },
     projects: [

@@ -46,10 +46,9 @@ describe('basic-ftp', () => {
     test(
       'is told of an empty file that it closes the connection before its handshake, and nothing is stored',
       bench(async ({ ferry, run, transfers }) => {
-        await expect(run(['put', inject('samples').empty.file, 'a'])).rejects.toMatchObject({
-          cause: { code: 426 },
-        });
-        expect(transfers()).toMatchObject([{ verb: 'STOR', code: 426 }]);
+        // Of the 426, or of the reset before it.
+        await expect(run(['put', inject('samples').empty.file, 'a'])).rejects.toThrow('basic-ftp failed');
+        await expect.poll(transfers).toMatchObject([{ verb: 'STOR', code: 426 }]);
         expect(await keysOf(ferry)).toEqual([]);
       }),
     );

@@ -64,6 +64,8 @@ async function sit(guest: Visitor, over: AbortSignal): Promise<number> {
   let ended = 0;
   while (!over.aborted) {
     using session = await guest.insist();
+    // It may have been over before the client was in.
+    if (over.aborted) break;
     const leave = () => session[Symbol.dispose]();
     over.addEventListener('abort', leave);
     const last = await session.client.reply().catch(() => undefined);

@@ -16,8 +16,8 @@ class LongFirst extends BaseSequencer {
 
 /**
  * The behaviour suite over TLS. Left out is what takes long and does not depend on the channel: spellings of paths, who
- * may do what, and what becomes of parts and records in S3. How uploads end and break over TLS is in the files that stay. Tests of what
- * is plain by nature say so and are plain here, too.
+ * may do what, what an upload does to what stands there, and what becomes of parts and records in S3. How uploads end
+ * and break over TLS is in the files that stay. Tests of what is plain by nature say so and are plain here, too.
  */
 const inTls = (name: 'explicit' | 'implicit') => ({
   test: {

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
-import { setImmediate } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
 import { isFailure, StorageError } from './errors.ts';
 import {
@@ -18,6 +17,7 @@ import {
 import type { Location, ObjectStore } from './s3.ts';
 import { named } from './s3-failures.ts';
 import type { MultipartUpload } from './s3-multipart.ts';
+import { StoredKeys } from './stored-keys.ts';
 
 export interface LedgerOptions {
   readonly store: ObjectStore;
@@ -46,12 +46,6 @@ const SWEEP = BEAT;
 /** How long a session that lost its upload to another one of this process may take to let go. */
 const LET_GO = 5000;
 
-/** Keys of which it is remembered that something was stored there. */
-const MOST_STORED = 20_000;
-
-/** Keys of one move that are looked at before others have their turn. */
-const YIELD = 1000;
-
 /** How far the clocks of S3 and of this process may differ. */
 const SKEW = 2000;
 
@@ -73,13 +67,13 @@ export class Ledger {
   readonly #held = new Map<string, Held>();
   /** Names of entries that are to go, and that a sweep looks at however new they are. */
   readonly #discarded = new Set<string>();
-  /** When something was last stored under a key by this process, by the key's hash; the oldest first. */
-  readonly #stored = new Map<string, number>();
+  readonly #stored: StoredKeys;
   readonly #timers: NodeJS.Timeout[] = [];
 
   constructor(options: LedgerOptions) {
     this.#options = options;
     this.#now = options.now ?? Date.now;
+    this.#stored = new StoredKeys(this.#now);
   }
 
   /** Whether broken uploads can be resumed. */
@@ -187,8 +181,7 @@ export class Ledger {
    */
   async stored(at: Location): Promise<void> {
     if (!this.keeps) return;
-    this.#remember(at);
-    this.#forgetOldest();
+    await this.#stored.note([at]);
     await this.discard(at);
   }
 
@@ -198,33 +191,11 @@ export class Ledger {
    */
   async moved(places: readonly Location[]): Promise<void> {
     if (!this.keeps) return;
-    const keys = new Set<string>();
-    for (const at of places) {
-      keys.add(this.#remember(at));
-      // A directory may have a million keys, and other sessions go on.
-      if (keys.size % YIELD === 0) await setImmediate();
-    }
-    this.#forgetOldest();
+    const keys = await this.#stored.note(places);
     const names = [...this.#index.keys()].filter((name) => keys.has(keyHashIn(name)));
     for (const entry of await this.#read(names))
       if (entry.record.state === 'broken') await this.#write(entry.name, entry.record, entry.etag);
       else if (entry.record.state === 'parked') await this.#discard(entry);
-  }
-
-  /** @returns the key's hash */
-  #remember(at: Location): string {
-    const key = keyHash(at);
-    this.#stored.delete(key);
-    this.#stored.set(key, this.#now());
-    return key;
-  }
-
-  /** Once for many keys: a map passes over all that was deleted from its front before it finds the next. */
-  #forgetOldest(): void {
-    for (const oldest of this.#stored.keys()) {
-      if (this.#stored.size <= MOST_STORED) break;
-      this.#stored.delete(oldest);
-    }
   }
 
   /**
@@ -232,18 +203,13 @@ export class Ledger {
    * also where its process seems to live. A mark of a broken overwrite is told by the object's own time.
    */
   #isOutdated({ record, name, modified }: LedgerEntry): boolean {
-    const stored = this.#storedSince(name);
+    const stored = this.#stored.since(name);
     return record.state !== 'broken' && stored !== undefined && modified.getTime() < stored - SKEW;
   }
 
   /** Whether it is outdated and broken: one that goes on elsewhere is not to be aborted. */
   #isVoid(entry: LedgerEntry): boolean {
     return this.#isOutdated(entry) && !this.isAlive(entry);
-  }
-
-  /** When something was stored under an entry's key, as far as this process remembers. */
-  #storedSince(name: string): number | undefined {
-    return this.#stored.get(keyHashIn(name));
   }
 
   /** Whether somebody has shown not long ago that the upload goes on. */
@@ -256,7 +222,7 @@ export class Ledger {
     const before = this.#now() - Math.max(this.#options.keep, DEAD);
     const names = [...this.#index].flatMap(([name, at]) => {
       const looked =
-        at.getTime() < before || this.#discarded.has(name) || this.#storedSince(name) !== undefined;
+        at.getTime() < before || this.#discarded.has(name) || this.#stored.since(name) !== undefined;
       return looked && !this.#held.has(name) ? [name] : [];
     });
     // The index may be older than what another process has done.

@@ -164,11 +164,7 @@ export class FtpServer {
   /** The session's address is the one that the header tells: it is asked for before the first command is read. */
   async #acceptProxied(socket: Socket, proxy: string, implicitTls: boolean): Promise<void> {
     const { config, strangers } = this.#context;
-    const full = this.#arriving.size + this.#sessions.size >= config.limits.sessions;
-    // Whose header has not come for longest makes room: those who say nothing must not shut everybody else out.
-    const [oldest] = full ? this.#arriving : [];
-    oldest?.destroy();
-    const closed = this.#closed(proxy) ?? (full && !oldest ? FULL : undefined);
+    const closed = this.#closed(proxy) ?? (this.#hasRoom() ? undefined : FULL);
     if (closed) {
       this.#refuse(socket, proxy, closed, implicitTls);
       return;
@@ -192,6 +188,16 @@ export class FtpServer {
     if (proxied.kind === 'bad' || proxied.kind === 'timeout')
       strangers.write('refused', `proxy-header-${proxied.kind}`, { address: proxy });
     socket.destroy();
+  }
+
+  /** Whose header has not come for longest makes room: those who say nothing must not shut everybody else out. */
+  #hasRoom(): boolean {
+    if (this.#arriving.size + this.#sessions.size < this.#context.config.limits.sessions) return true;
+    const [oldest] = this.#arriving;
+    if (!oldest) return false;
+    this.#arriving.delete(oldest);
+    oldest.destroy();
+    return true;
   }
 
   #admit(socket: Socket, peers: Peers): void {

@@ -1,18 +1,11 @@
 import { expect, test } from 'vitest';
 import { balancerRules, groupsOf, type Resources, taskRules } from '../../cluster/security-groups.ts';
-import { planShards } from '../../lib/shard-plan.ts';
+import { parseDeployment } from '../../lib/configuration.ts';
 import { templatesOf, WITH_TLS } from '../lib/support/templates.ts';
 
 const { gateway } = templatesOf(WITH_TLS);
 const groups = groupsOf(gateway.toJSON().Resources as Resources);
-const plan = planShards({
-  shards: 2,
-  portsPerShard: 3,
-  firstPort: 8192,
-  zones: ['a', 'b'],
-  tls: true,
-  deregistrationDelay: 900,
-});
+const { plan } = parseDeployment(WITH_TLS);
 
 const rulesOf = (text: string, chain: number) =>
   text

@@ -11,6 +11,12 @@ import {
 } from '../../support/broken.ts';
 import { startFerry } from '../../support/ferry.ts';
 import { putObject } from '../../support/objects.ts';
+import type { RawClient } from '../../support/raw-client.ts';
+
+async function rename(client: RawClient, from: string, to: string): Promise<void> {
+  expect(await client.command(`RNFR ${from}`)).toMatchObject({ code: 350 });
+  expect(await client.command(`RNTO ${to}`)).toMatchObject({ code: 250 });
+}
 
 test('APPE goes on where SIZE said, also where more has become durable since', async () => {
   await using ferry = await startFerry();
@@ -130,13 +136,8 @@ test('a file renamed onto the name of a broken upload voids it, also when the fi
   using client = await ferry.login();
   await breakUpload(client, 'STOR a');
   await client.upload('STOR a.tmp', 'done');
-  for (const [from, to] of [
-    ['a.tmp', 'a'],
-    ['a', 'a.done'],
-  ] as const) {
-    expect(await client.command(`RNFR ${from}`)).toMatchObject({ code: 350 });
-    expect(await client.command(`RNTO ${to}`)).toMatchObject({ code: 250 });
-  }
+  await rename(client, 'a.tmp', 'a');
+  await rename(client, 'a', 'a.done');
   expect(await client.command('SIZE a')).toMatchObject({ code: 550 });
   await expectNothingParked(ferry);
 });
@@ -149,13 +150,8 @@ test('so does a directory that is renamed onto the one that it lay in', async ()
   expect(await client.command('RMD d')).toMatchObject({ code: 250 });
   await client.command('MKD new');
   await client.upload('STOR new/a', 'done');
-  for (const [from, to] of [
-    ['new', 'd'],
-    ['d', 'd.done'],
-  ] as const) {
-    expect(await client.command(`RNFR ${from}`)).toMatchObject({ code: 350 });
-    expect(await client.command(`RNTO ${to}`)).toMatchObject({ code: 250 });
-  }
+  await rename(client, 'new', 'd');
+  await rename(client, 'd', 'd.done');
   expect(await client.command('SIZE d/a')).toMatchObject({ code: 550 });
   await expectNothingParked(ferry);
   await expectObject(ferry, 'd.done/a', Buffer.from('done'));
@@ -167,13 +163,8 @@ test('a broken overwrite is remembered also when the file is renamed away and ba
   await client.upload('STOR a', 'old');
   await breakUpload(client, 'STOR a');
   expect(await client.command('APPE a')).toMatchObject({ code: 550 });
-  for (const [from, to] of [
-    ['a', 'b'],
-    ['b', 'a'],
-  ] as const) {
-    await client.command(`RNFR ${from}`);
-    expect(await client.command(`RNTO ${to}`)).toMatchObject({ code: 250 });
-  }
+  await rename(client, 'a', 'b');
+  await rename(client, 'b', 'a');
   expect(await client.command('APPE a')).toMatchObject({ code: 550 });
   await expectObject(ferry, 'a', Buffer.from('old'));
 });
